@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The decision core of Watershed.
+//!
+//! A traffic policy is a directed acyclic graph of routing rules over
+//! endpoints. This crate turns a [`Document`] into a checked [`Policy`] and
+//! answers three questions about it, all by one and the same evaluation of a
+//! rule:
+//!
+//! * [`Policy::decide`]: which endpoints does this client get now?
+//! * [`Policy::distribution`]: with which exact probability does it get which?
+//! * [`Policy::explain`]: why?
+//!
+//! Nothing here reads a clock, a file, a socket or a source of randomness:
+//! health, location, latency and draws are arguments. The semantics are those
+//! of Route 53 Traffic Flow, with the choices of `docs/semantics.md` where
+//! Route 53 is silent.
+
+mod client;
+mod diagnostic;
+mod document;
+
+pub use client::{Client, Continent, Coordinates, CountryCode, LatencySource, Location, Place};
+pub use diagnostic::{Code, Diagnostic, Path, Severity};
+pub use document::{
+    Affinity, BranchSpec, Document, EndpointKind, EndpointSpec, Region, RuleKind, RuleSpec,
+    Selector, Start, Target, Value,
+};
