@@ -14,13 +14,33 @@
 //! of Route 53 Traffic Flow, with the choices of `docs/semantics.md` where
 //! Route 53 is silent.
 
+mod build;
 mod client;
+mod decide;
 mod diagnostic;
+mod distribution;
 mod document;
+mod evaluate;
+mod explain;
+mod health;
+mod limits;
+mod policy;
+mod preference;
+mod scope;
+mod sticky;
 
 pub use client::{Client, Continent, Coordinates, CountryCode, LatencySource, Location, Place};
+pub use decide::{Decision, Draw};
 pub use diagnostic::{Code, Diagnostic, Path, Severity};
+pub use distribution::{Distribution, Outcome};
 pub use document::{
     Affinity, BranchSpec, Document, EndpointKind, EndpointSpec, Region, RuleKind, RuleSpec,
     Selector, Start, Target, Value,
 };
+pub use evaluate::{Fallback, View};
+pub use explain::{BranchHealth, BranchReport, Measure, Recorder, Step, Verdict};
+pub use health::Health;
+pub use limits::Limits;
+pub use num_rational::BigRational;
+pub use policy::{Branch, CheckId, Endpoint, EndpointId, Node, Policy, Rule, RuleId};
+pub use scope::Scope;

@@ -1,0 +1,177 @@
+//! A checked policy, ready to be evaluated.
+
+use crate::document::{Affinity, EndpointKind, RuleKind, Selector, Value};
+
+/// A policy that passed every check: references resolved, free of cycles.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub(crate) record_types: Vec<u16>,
+    pub(crate) start: Node,
+    /// In topological order: a rule comes after every rule it leads to, and
+    /// the start rule is the last. Rules that nothing leads to are left out.
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) checks: Vec<String>,
+    /// Whether any endpoint drains.
+    pub(crate) drains: bool,
+    /// By rule: whether it, or any rule it leads to, looks at the client.
+    pub(crate) looks_at_client: Vec<bool>,
+}
+
+/// A rule or an endpoint of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Node {
+    /// A rule.
+    Rule(RuleId),
+    /// An endpoint.
+    Endpoint(EndpointId),
+}
+
+/// A routing rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Unique among the rules of the policy.
+    pub name: String,
+    /// How it chooses.
+    pub kind: RuleKind,
+    /// Below this percentage of healthy branches all count as healthy.
+    pub min_healthy_percent: Option<u8>,
+    /// The branches in document order; at least one.
+    pub branches: Vec<Branch>,
+}
+
+impl Rule {
+    /// Whether the choice depends on the client's location or network.
+    pub(crate) fn looks_at_client(&self) -> bool {
+        match self.kind {
+            RuleKind::Failover | RuleKind::MultiValue { .. } => false,
+            RuleKind::Weighted { affinity } => affinity == Affinity::Client,
+            RuleKind::Latency | RuleKind::Geolocation | RuleKind::Geoproximity | RuleKind::Cidr => {
+                true
+            }
+        }
+    }
+}
+
+/// A branch of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branch {
+    /// Where it leads.
+    pub target: Node,
+    /// The branch's own health check.
+    pub check: Option<CheckId>,
+    /// Whether the target's own health counts besides.
+    pub evaluate_target_health: bool,
+    /// When it applies; the variant fits the rule's kind.
+    pub selector: Selector,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Unique among the endpoints of the policy.
+    pub name: String,
+    /// Whether it has a status of its own.
+    pub kind: EndpointKind,
+    /// What it answers with, of any of the policy's types.
+    pub values: Vec<Value>,
+    /// Its health check.
+    pub check: Option<CheckId>,
+    /// No new clients while anything else is left.
+    pub drain: bool,
+}
+
+impl Endpoint {
+    /// The values that answer a query of an IANA type number.
+    pub fn values_of(&self, record_type: u16) -> impl Iterator<Item = &Value> {
+        self.values.iter().filter(move |v| v.serves(record_type))
+    }
+}
+
+macro_rules! ids {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u32);
+
+        impl $name {
+            pub(crate) fn new(index: usize) -> Self {
+                // Documents are megabytes at most, so this never saturates.
+                Self(u32::try_from(index).unwrap_or(u32::MAX))
+            }
+
+            /// Position in the policy's list.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A rule of one policy: index into [`Policy::rules`].
+    RuleId;
+    /// An endpoint of one policy: index into [`Policy::endpoints`].
+    EndpointId;
+    /// A health check of one policy: index into [`Policy::checks`].
+    CheckId;
+}
+
+impl Policy {
+    /// DNS types served, as IANA type numbers.
+    pub fn record_types(&self) -> &[u16] {
+        &self.record_types
+    }
+
+    /// Where evaluation starts.
+    pub fn start(&self) -> Node {
+        self.start
+    }
+
+    /// The rules in use; one comes after every rule it leads to.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// All endpoints, in document order.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Ids of the health checks that branches and endpoints refer to.
+    pub fn checks(&self) -> &[String] {
+        &self.checks
+    }
+
+    /// The rule of that id.
+    ///
+    /// # Panics
+    /// When the id is of another, larger policy.
+    pub fn rule(&self, id: RuleId) -> &Rule {
+        &self.rules[id.index()]
+    }
+
+    /// The endpoint of that id.
+    ///
+    /// # Panics
+    /// When the id is of another, larger policy.
+    pub fn endpoint(&self, id: EndpointId) -> &Endpoint {
+        &self.endpoints[id.index()]
+    }
+
+    /// The id of a health check.
+    ///
+    /// # Panics
+    /// When the id is of another, larger policy.
+    pub fn check(&self, id: CheckId) -> &str {
+        &self.checks[id.index()]
+    }
+
+    /// Name of a node.
+    pub fn name_of(&self, node: Node) -> &str {
+        match node {
+            Node::Rule(id) => &self.rule(id).name,
+            Node::Endpoint(id) => &self.endpoint(id).name,
+        }
+    }
+}
