@@ -1,0 +1,104 @@
+# The index of commands: `make` lists them. CI runs `make test`, nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# What `make run` serves, and where.
+EXAMPLE ?= getting-started
+LISTEN ?= 127.0.0.1:5300
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 20
+
+# Development tools are built once from crates.io, at these versions, into a
+# cache outside the checkout, so that a clean clone finds them again.
+CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watershed/tools
+CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+
+# Always the whole workspace: another package set means other unified features
+# and a second build of the dependencies.
+PACKAGES := --workspace --locked
+
+##@ Using it
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=getting-started LISTEN=address:port)
+	@echo "Building watershed (a minute or two the first time), then serving examples/$(EXAMPLE) ..."
+	@$(CARGO) build --quiet --locked --package watershed
+	@exec target/debug/watershed serve examples/$(EXAMPLE) --listen $(LISTEN) --state target/state/$(EXAMPLE)
+
+.PHONY: build
+build: ## Build the command line tool, optimized: target/release/watershed
+	$(CARGO) build --locked --release --package watershed
+
+##@ Changing it
+
+.PHONY: test
+test: fmt-check lint doc unit deny advisories fuzz ## Everything that CI checks
+	@echo "All checks passed."
+
+.PHONY: unit
+unit: dig ## All tests: crates, cases, examples, documentation, real queries
+	$(CARGO) test $(PACKAGES)
+
+.PHONY: lint
+lint: ## Clippy without warnings
+	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all -- --check
+
+.PHONY: doc
+doc: ## Build the API documentation without warnings: target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps --document-private-items
+
+.PHONY: generate
+generate: ## Write generated files anew: crds/, the README's picture, sample outputs
+	scripts/generate
+
+.PHONY: deny
+deny: $(CARGO_DENY) ## Licences, banned crates and sources of the dependencies
+	$(CARGO_DENY) --workspace --locked check --hide-inclusion-graph licenses bans sources
+
+.PHONY: advisories
+advisories: $(CARGO_DENY) ## Known vulnerabilities, where the RustSec database can be had
+	scripts/advisories $(CARGO_DENY)
+
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Run every fuzz target for FUZZ_SECONDS (20) each
+	scripts/fuzz $(CARGO_FUZZ) $(FUZZ_SECONDS)
+
+.PHONY: bench
+bench: ## Benchmarks of the decision and of the path of a query
+	$(CARGO) bench --locked --package watershed-bench
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf fuzz/target
+
+# Tools. A missing one is built or installed, or the command that does it is
+# named; no check is ever skipped silently.
+
+$(CARGO_DENY):
+	$(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)
+
+$(CARGO_FUZZ):
+	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --root $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+
+.PHONY: dig
+dig:
+	@scripts/require-dig
