@@ -7,7 +7,7 @@
 //!
 //! * [`Policy::decide`]: which endpoints does this client get now?
 //! * [`Policy::distribution`]: with which exact probability does it get which?
-//! * [`Policy::explain`]: why?
+//! * [`Policy::explain`]: why does it get them?
 //!
 //! Nothing here reads a clock, a file, a socket or a source of randomness:
 //! health, location, latency and draws are arguments. The semantics are those

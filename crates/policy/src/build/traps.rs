@@ -1,6 +1,8 @@
 //! Warnings about documents that are valid but probably do not do what was
 //! meant. Only run on documents without errors.
 
+use std::collections::BTreeSet;
+
 use super::graph::Graph;
 use super::{at_branch, report};
 use crate::client::{Continent, Place};
@@ -11,11 +13,14 @@ use crate::document::{
 
 pub(super) fn check(document: &Document, graph: &Graph<'_>, findings: &mut Vec<Diagnostic>) {
     let failing = Failing::new(document, graph);
-    for (position, rule) in document.rules.iter().enumerate() {
+    let relied_on = relied_on(document);
+    for rule in &document.rules {
         no_default(rule, findings);
         falls_through(rule, &failing, findings);
         never_fails_over(rule, &failing, findings);
-        pins_its_parent(document, rule, position, graph, &failing, findings);
+        if relied_on.contains(rule.name.as_str()) {
+            pins_its_parents(rule, &failing, findings);
+        }
         zero_weight(rule, findings);
     }
     for endpoint in &document.endpoints {
@@ -26,16 +31,19 @@ pub(super) fn check(document: &Document, graph: &Graph<'_>, findings: &mut Vec<D
 /// Which rules and endpoints can ever count as unhealthy.
 struct Failing<'a> {
     rules: Vec<bool>,
+    /// Names of the endpoints that have a check or a status of their own.
+    endpoints: BTreeSet<&'a str>,
     graph: &'a Graph<'a>,
-    document: &'a Document,
 }
 
 impl<'a> Failing<'a> {
     fn new(document: &'a Document, graph: &'a Graph<'a>) -> Self {
+        let endpoints = document.endpoints.iter();
+        let can_fail = endpoints.filter(|e| e.check.is_some() || e.kind == EndpointKind::Alias);
         let mut failing = Self {
             rules: vec![false; document.rules.len()],
+            endpoints: can_fail.map(|endpoint| endpoint.name.as_str()).collect(),
             graph,
-            document,
         };
         for rule in graph.children_first(document).unwrap_or_default() {
             if let Some(position) = graph.rule(&rule.name) {
@@ -63,11 +71,7 @@ impl<'a> Failing<'a> {
         match target {
             None => false,
             Some(Target::Rule(name)) => self.graph.rule(name).is_some_and(|r| self.rules[r]),
-            Some(Target::Endpoint(name)) => {
-                let endpoints = &self.document.endpoints;
-                let endpoint = endpoints.iter().find(|endpoint| endpoint.name == *name);
-                endpoint.is_some_and(|e| e.check.is_some() || e.kind == EndpointKind::Alias)
-            }
+            Some(Target::Endpoint(name)) => self.endpoints.contains(name.as_str()),
         }
     }
 }
@@ -169,25 +173,22 @@ fn never_fails_over(rule: &RuleSpec, failing: &Failing<'_>, findings: &mut Vec<D
     );
 }
 
-/// One branch without a check keeps the whole rule healthy, so that the
-/// parent never moves on when all the checked ones are dead.
-fn pins_its_parent(
-    document: &Document,
-    rule: &RuleSpec,
-    position: usize,
-    graph: &Graph<'_>,
-    failing: &Failing<'_>,
-    findings: &mut Vec<Diagnostic>,
-) {
-    let checked = rule.branches.iter().any(|branch| failing.branch(branch));
-    let relies_on_health = document.rules.iter().any(|parent| {
-        parent.branches.len() > 1
-            && parent.branches.iter().any(|branch| {
-                let leads_here = matches!(&branch.target, Some(Target::Rule(name)) if graph.rule(name) == Some(position));
-                leads_here && branch.evaluate_target_health
-            })
+/// Rules whose health decides whether a parent moves on to another branch.
+fn relied_on(document: &Document) -> BTreeSet<&str> {
+    let parents = document.rules.iter().filter(|rule| rule.branches.len() > 1);
+    let branches = parents.flat_map(|rule| &rule.branches);
+    let evaluated = branches.filter(|branch| branch.evaluate_target_health);
+    let targets = evaluated.filter_map(|branch| match &branch.target {
+        Some(Target::Rule(name)) => Some(name.as_str()),
+        _ => None,
     });
-    if !checked || !relies_on_health {
+    targets.collect()
+}
+
+/// One branch without a check keeps the whole rule healthy, so that the
+/// parents never move on when all the checked ones are dead.
+fn pins_its_parents(rule: &RuleSpec, failing: &Failing<'_>, findings: &mut Vec<Diagnostic>) {
+    if !rule.branches.iter().any(|branch| failing.branch(branch)) {
         return;
     }
     for (index, branch) in rule.branches.iter().enumerate() {

@@ -1,0 +1,6 @@
+//! Tests of the decision core through its public interface.
+
+mod bounded;
+mod checks;
+mod properties;
+mod support;
