@@ -104,7 +104,9 @@ fn subsets(items: &[EndpointId], size: usize) -> Vec<Vec<EndpointId>> {
         (_, None) => Vec::new(),
         (_, Some((first, rest))) => {
             let mut with = subsets(rest, size - 1);
-            with.iter_mut().for_each(|subset| subset.push(*first));
+            for subset in &mut with {
+                subset.push(*first);
+            }
             with.extend(subsets(rest, size));
             with
         }
@@ -177,9 +179,9 @@ proptest! {
     }
 
     #[test]
-    fn findings_do_not_depend_on_order(document in documents(), seed: u64) {
+    fn findings_do_not_depend_on_order(document in documents(), seed: u16) {
         let mut shuffled = document.clone();
-        let turn = |len: usize| (seed as usize) % len;
+        let turn = |len: usize| usize::from(seed) % len;
         let (rules, endpoints) = (turn(document.rules.len()), turn(document.endpoints.len()));
         shuffled.rules.rotate_left(rules);
         shuffled.endpoints.rotate_left(endpoints);

@@ -160,7 +160,10 @@ fn finish(kind: RuleKind, drafts: Vec<Draft>) -> Vec<BranchSpec> {
 }
 
 fn selector(kind: RuleKind, index: usize, weight: u32, bias: i32) -> Selector {
-    let position = |i: usize| Coordinates::new(10.0 * i as f64, 20.0 * i as f64);
+    let position = |index: usize| {
+        let step = f64::from(u8::try_from(index).unwrap());
+        Coordinates::new(10.0 * step, 20.0 * step)
+    };
     match kind {
         RuleKind::Failover | RuleKind::MultiValue { .. } => Selector::Always,
         RuleKind::Weighted { .. } => Selector::Weight(weight),
