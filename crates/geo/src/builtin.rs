@@ -107,12 +107,12 @@ impl Allocations {
         let end = data.iter().position(|byte| *byte == b'\n')?;
         let origin = std::str::from_utf8(data.get(..end)?).ok()?;
         let mut rest = data.get(end + 1..)?;
-        let mut count = || Some(usize::try_from(number(take::<4>(&mut rest, 1)?.first()?)).ok()?);
+        let mut count = || usize::try_from(number(take::<4>(&mut rest, 1)?.first()?)).ok();
         let (countries, ipv4, ipv6) = (count()?, count()?, count()?);
         let holders = take::<2>(&mut rest, countries)?;
         Some(Self {
             origin,
-            countries: holders.iter().map(holder).collect::<Option<_>>()?,
+            countries: holders.iter().copied().map(holder).collect::<Option<_>>()?,
             ipv4: Ranges::read(&mut rest, ipv4)?,
             ipv6: Ranges::read(&mut rest, ipv6)?,
         })
@@ -134,8 +134,8 @@ fn take<const N: usize>(rest: &mut &'static [u8], count: usize) -> Option<&'stat
     Some(taken.as_chunks().0)
 }
 
-fn holder(code: &[u8; 2]) -> Option<Holder> {
-    match std::str::from_utf8(code).ok()? {
+fn holder(code: [u8; 2]) -> Option<Holder> {
+    match std::str::from_utf8(&code).ok()? {
         "EU" => Some(Holder::Europe),
         country => country.parse().ok().map(Holder::Country),
     }

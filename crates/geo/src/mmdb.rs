@@ -36,18 +36,22 @@ impl Mmdb {
         Ok(database)
     }
 
-    /// Whether the first records hold nothing that is read: a database of
-    /// something else, such as domain names, would leave everyone unmapped.
+    /// Whether there are records, but none of the first hold anything that is
+    /// read: a database of something else, such as domain names, would leave
+    /// everyone unmapped.
     fn tells_nothing(&self) -> bool {
-        const ENOUGH: usize = 1000;
-        let Ok(networks) = self.reader.networks(WithinOptions::default()) else {
+        // Gaps count as well, so that a malformed tree cannot keep us here.
+        const ENOUGH: usize = 10_000;
+        let options = WithinOptions::default().include_networks_without_data();
+        let Ok(networks) = self.reader.networks(options) else {
             return true;
         };
-        let mut records = networks.take(ENOUGH).peekable();
-        records.peek().is_some()
-            && !records
-                .flatten()
-                .any(|record| location(&record) != Location::unmapped())
+        let mut records = networks
+            .take(ENOUGH)
+            .flatten()
+            .filter(Record::has_data)
+            .peekable();
+        records.peek().is_some() && records.all(|record| location(&record) == Location::unmapped())
     }
 
     pub(crate) fn describe(&self) -> String {

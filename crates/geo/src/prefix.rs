@@ -29,6 +29,8 @@ fn separating(a: u128, b: u128, width: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -49,5 +51,23 @@ mod tests {
         let (first, last) = (0x0a00_0000, 0x0a00_02ff);
         assert_eq!(widest(0x0a00_0101, first, last, 32), 23);
         assert_eq!(widest(0x0a00_0201, first, last, 32), 24);
+    }
+
+    proptest! {
+        #[test]
+        fn the_widest_prefix_fits_and_no_wider_does(mut ends in any::<[u128; 3]>(), shift in 0u32..127) {
+            for end in &mut ends {
+                *end >>= shift;
+            }
+            ends.sort_unstable();
+            let [first, address, last] = ends;
+            let inside = |len: u8| {
+                let host = u128::MAX.checked_shr(len.into()).unwrap_or(0);
+                first <= address & !host && address | host <= last
+            };
+            let len = widest(address, first, last, 128);
+            prop_assert!(inside(len));
+            prop_assert!(len == 0 || !inside(len - 1));
+        }
     }
 }

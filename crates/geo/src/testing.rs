@@ -41,7 +41,7 @@ pub fn mmdb(places: &[(IpNet, Location)]) -> Vec<u8> {
 pub fn mmdb_of<T: Serialize>(records: &[(IpNet, T)]) -> Vec<u8> {
     let mut database = Database::default();
     database.metadata.ip_version = IpVersion::V6;
-    database.metadata.database_type = DATABASE_TYPE.to_owned();
+    database.metadata.database_type = DATABASE_TYPE.into();
     database.metadata.binary_format_major_version = 2;
     database.metadata.build_epoch = BUILD_EPOCH;
     let mut sorted: Vec<&(IpNet, T)> = records.iter().collect();

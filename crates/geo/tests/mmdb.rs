@@ -1,9 +1,11 @@
 //! Reading databases in `MaxMind` DB format.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use proptest::prelude::*;
 use watershed_geo::{GeoDatabase, Location, testing};
 use watershed_policy::{Continent, Coordinates};
 
@@ -125,4 +127,74 @@ fn a_database_of_something_else_is_refused() {
     let bytes = testing::mmdb_of(&[(net("192.0.2.0/24"), records)]);
     let error = GeoDatabase::from_mmdb(bytes).unwrap_err();
     assert!(error.to_string().contains("Test-City"), "{error}");
+}
+
+/// Networks that nest and touch.
+fn network() -> impl Strategy<Value = IpNet> {
+    let ipv4 = (any::<u32>(), 1u8..=32).prop_map(|(bits, len)| {
+        let address = IpAddr::from((bits & 0xf000_000f).to_be_bytes());
+        IpNet::new(address, len).unwrap().trunc()
+    });
+    let ipv6 = (any::<u128>(), 8u8..=128).prop_map(|(bits, len)| {
+        // Outside ::/8, where IPv4 is.
+        let address =
+            IpAddr::from((bits & 0xff | 0x2001 << 112 | bits >> 120 << 100).to_be_bytes());
+        IpNet::new(address, len).unwrap().trunc()
+    });
+    prop_oneof![ipv4, ipv6]
+}
+
+fn places() -> impl Strategy<Value = Vec<(IpNet, Location)>> {
+    let country = prop::sample::select(vec!["DE", "FR", "NZ", "US"]);
+    let place = (network(), country).prop_map(|(network, code)| (network, in_country(code)));
+    prop::collection::vec(place, 1..12)
+}
+
+proptest! {
+    #[test]
+    fn the_longest_network_decides_and_holds_for_its_prefix(
+        places in places(),
+        client in network(),
+        entropy in any::<u128>(),
+    ) {
+        let database = open(&places);
+        let address = client.addr();
+        let found = database.lookup(address);
+        let matching = places.iter().filter(|(network, _)| network.contains(&address));
+        let expected = matching.max_by_key(|(network, _)| network.prefix_len());
+        prop_assert_eq!(found.country, expected.and_then(|(_, location)| location.country));
+
+        let prefix = IpNet::new(address, found.prefix_len.unwrap()).unwrap();
+        let other = match prefix {
+            IpNet::V4(prefix) => {
+                let host = u32::try_from(entropy >> 96).unwrap() & u32::from(prefix.hostmask());
+                IpAddr::from((u32::from(prefix.network()) | host).to_be_bytes())
+            }
+            IpNet::V6(prefix) => {
+                let host = entropy & u128::from(prefix.hostmask());
+                IpAddr::from((u128::from(prefix.network()) | host).to_be_bytes())
+            }
+        };
+        prop_assert_eq!(database.lookup(other), found, "{} and {}", address, other);
+    }
+
+    #[test]
+    fn damaged_databases_never_panic(
+        places in places(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in any::<prop::sample::Index>(),
+        client in network(),
+    ) {
+        let mut bytes = testing::mmdb(&places);
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let cut = bytes[..cut.index(bytes.len())].to_vec();
+        for bytes in [bytes, cut] {
+            if let Ok(database) = GeoDatabase::from_mmdb(bytes) {
+                let _ = (database.lookup(client.addr()), database.describe());
+            }
+        }
+    }
 }
