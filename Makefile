@@ -63,7 +63,7 @@ fmt-check:
 
 .PHONY: doc
 doc: ## Build the API documentation without warnings: target/doc
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps
 
 .PHONY: generate
 generate: ## Write generated files anew: crds/, the README's picture, sample outputs

@@ -11,6 +11,7 @@ use crate::tree;
 /// tests and build scripts.
 pub struct Graph {
     members: BTreeMap<String, PackageId>,
+    directories: BTreeSet<String>,
     names: BTreeMap<PackageId, String>,
     edges: BTreeMap<PackageId, Vec<PackageId>>,
 }
@@ -38,7 +39,17 @@ impl Graph {
             (node.id.clone(), normal.map(|dep| dep.pkg.clone()).collect())
         });
         let members = metadata.workspace_packages();
+        let directories = members.iter().filter_map(|package| {
+            let directory = package.manifest_path.parent()?;
+            Some(
+                directory
+                    .strip_prefix(&metadata.workspace_root)
+                    .ok()?
+                    .to_string(),
+            )
+        });
         Ok(Self {
+            directories: directories.collect(),
             members: members
                 .iter()
                 .map(|p| (p.name.to_string(), p.id.clone()))
@@ -55,6 +66,11 @@ impl Graph {
     /// The packages of the workspace.
     pub fn members(&self) -> BTreeSet<&str> {
         self.members.keys().map(String::as_str).collect()
+    }
+
+    /// The directories of the packages, relative to the root of the workspace.
+    pub fn directories(&self) -> impl Iterator<Item = &str> {
+        self.directories.iter().map(String::as_str)
     }
 
     /// The packages of the workspace that `member` names in its manifest.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use watershed_checks::graph::Graph;
 use watershed_checks::markdown::Page;
 use watershed_checks::{binary, tree};
 
@@ -71,6 +72,16 @@ fn pages_in(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = tree::files_with(directory, "md")?;
     pages.retain(|p| p.parent() == Some(directory) && !p.ends_with("README.md"));
     Ok(pages)
+}
+
+#[test]
+fn the_architecture_names_every_package() -> Result<()> {
+    let architecture = fs::read_to_string(tree::root().join("ARCHITECTURE.md"))?;
+    for directory in Graph::load()?.directories() {
+        let named = architecture.contains(&format!("`{directory}`"));
+        assert!(named, "{directory} is not in ARCHITECTURE.md");
+    }
+    Ok(())
 }
 
 /// `scripts/generate` sets `WATERSHED_GENERATE`: then the picture is written
