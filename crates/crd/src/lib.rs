@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Kubernetes API types of the group `watershed.dev`.
+
+pub mod document;
