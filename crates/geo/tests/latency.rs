@@ -127,6 +127,7 @@ somewhere: {a: 1}
 country/DE: {a: 1, b: -1, c: '2', d: .nan, a: 3, e: 60001}
 country/FR: 7
 country/NO: {aws/us-east-1: 1, us-east-1: 2}
+country/FR: {a: 1}
 ",
     );
     let paths: Vec<&str> = faults
@@ -150,6 +151,7 @@ country/NO: {aws/us-east-1: 1, us-east-1: 2}
             "country/DE.e",
             "country/FR",
             "country/NO.us-east-1",
+            "country/FR",
         ],
         "{faults:#?}"
     );

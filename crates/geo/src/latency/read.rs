@@ -1,5 +1,7 @@
 //! Latency tables from text, with all their faults.
 
+use std::collections::HashSet;
+
 use super::area::Area;
 use super::yaml::Node;
 use super::{LatencyFault, LatencyTable};
@@ -52,6 +54,8 @@ pub(super) fn csv(text: &str) -> Result<LatencyTable, Vec<LatencyFault>> {
 struct Draft {
     table: LatencyTable,
     faults: Vec<LatencyFault>,
+    /// Areas of a YAML table that have been read.
+    areas: HashSet<Area>,
 }
 
 impl Draft {
@@ -72,7 +76,11 @@ impl Draft {
 
     /// One area of a YAML table with all its regions.
     fn area(&mut self, name: &str, regions: &Node) {
-        let area = self.checked(name, name.parse());
+        let area: Option<Area> = self.checked(name, name.parse());
+        if area.clone().is_some_and(|area| !self.areas.insert(area)) {
+            let message = "the area appears twice; merge its two mappings".to_owned();
+            self.fault(name.to_owned(), message);
+        }
         let Node::Mapping(regions) = regions else {
             let message = format!("{regions} where a mapping of regions to milliseconds must be");
             return self.fault(name.to_owned(), message);
@@ -85,7 +93,7 @@ impl Draft {
             };
             let micros = self.checked(&at, milliseconds.and_then(micros));
             if let (Some(area), Some(micros)) = (&area, micros) {
-                self.entry(&at, Area::clone(area), region, micros);
+                self.entry(&at, area.clone(), region, micros);
             }
         }
     }
