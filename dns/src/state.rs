@@ -1,0 +1,168 @@
+//! All that a query depends on, behind one pointer.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use watershed_geo::{GeoDatabase, LatencyTable};
+use watershed_policy::{Health, LatencySource, Location};
+use watershed_snapshot::{Binding, HealthStates, OwnerName, PolicyVersion, Snapshot};
+
+/// Addresses of hosts that are not in the zones served here: the targets of
+/// alias endpoints.
+///
+/// It is asked on the query path, so it must answer from memory.
+pub trait HostnameAddresses: Send + Sync {
+    /// The addresses of `hostname` for record type 1 (A) or 28 (AAAA);
+    /// others are ignored. `None` when nothing is known, which makes the
+    /// query fail; an empty list when the host is known to have none.
+    fn addresses(&self, hostname: &OwnerName, record_type: u16) -> Option<Vec<IpAddr>>;
+}
+
+impl<F> HostnameAddresses for F
+where
+    F: Fn(&OwnerName, u16) -> Option<Vec<IpAddr>> + Send + Sync,
+{
+    fn addresses(&self, hostname: &OwnerName, record_type: u16) -> Option<Vec<IpAddr>> {
+        self(hostname, record_type)
+    }
+}
+
+/// What queries are answered from at one moment.
+#[derive(Clone)]
+pub struct State {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Each policy version of the snapshot once.
+    versions: Arc<[Arc<PolicyVersion>]>,
+    verdicts: Arc<HealthStates>,
+    /// By address of the policy version: the snapshot keeps them where they
+    /// are for as long as this state exists.
+    health: Arc<HashMap<usize, Health>>,
+    geo: Arc<GeoDatabase>,
+    latency: Option<Arc<LatencyTable>>,
+    pub(crate) hostnames: Arc<dyn HostnameAddresses>,
+}
+
+impl State {
+    /// Nothing is served yet; everything is healthy, clients are located by
+    /// the built-in table, and no other host's address is known.
+    pub fn new() -> Self {
+        Self {
+            snapshot: Arc::default(),
+            versions: Arc::from([]),
+            verdicts: Arc::default(),
+            health: Arc::default(),
+            geo: Arc::new(GeoDatabase::builtin()),
+            latency: None,
+            hostnames: Arc::new(|_: &OwnerName, _: u16| None),
+        }
+    }
+
+    /// The same with another snapshot.
+    #[must_use]
+    pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
+        let versions = versions_of(&snapshot);
+        Self {
+            health: Arc::new(health_of(&versions, &self.verdicts)),
+            versions,
+            snapshot,
+            ..self
+        }
+    }
+
+    /// The same with other health verdicts.
+    #[must_use]
+    pub fn with_health(self, verdicts: Arc<HealthStates>) -> Self {
+        Self {
+            health: Arc::new(health_of(&self.versions, &verdicts)),
+            verdicts,
+            ..self
+        }
+    }
+
+    /// The same with another location database.
+    #[must_use]
+    pub fn with_geo(self, geo: Arc<GeoDatabase>) -> Self {
+        Self { geo, ..self }
+    }
+
+    /// The same with another latency table; distance is used without one.
+    #[must_use]
+    pub fn with_latency(self, latency: Option<Arc<LatencyTable>>) -> Self {
+        Self { latency, ..self }
+    }
+
+    /// The same with other addresses of foreign hosts.
+    #[must_use]
+    pub fn with_hostnames(self, hostnames: Arc<dyn HostnameAddresses>) -> Self {
+        Self { hostnames, ..self }
+    }
+
+    pub(crate) fn locate(&self, address: IpAddr) -> Location {
+        self.geo.lookup(address)
+    }
+
+    pub(crate) fn latency_source(&self) -> Option<&dyn LatencySource> {
+        self.latency.as_deref().map(|table| table as _)
+    }
+
+    pub(crate) fn health_of(&self, binding: &Binding) -> Cow<'_, Health> {
+        match self.health.get(&key(&binding.version)) {
+            Some(health) => Cow::Borrowed(health),
+            // Not for a binding of this state's own snapshot.
+            None => Cow::Owned(Health::all_healthy(&binding.version.policy)),
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn key(version: &Arc<PolicyVersion>) -> usize {
+    Arc::as_ptr(version).addr()
+}
+
+fn versions_of(snapshot: &Snapshot) -> Arc<[Arc<PolicyVersion>]> {
+    let nodes = snapshot.zones.values().flat_map(|zone| zone.names());
+    let bindings = nodes.flat_map(|(_, node)| &node.policies);
+    let versions = bindings.map(|binding| (key(&binding.version), &binding.version));
+    let distinct: HashMap<usize, &Arc<PolicyVersion>> = versions.collect();
+    distinct.into_values().cloned().collect()
+}
+
+fn health_of(versions: &[Arc<PolicyVersion>], verdicts: &HealthStates) -> HashMap<usize, Health> {
+    let health = versions.iter().map(|version| {
+        let PolicyVersion {
+            namespace,
+            policy_name,
+            policy,
+            ..
+        } = &**version;
+        let own = |endpoint: &str| verdicts.endpoint(namespace, policy_name, endpoint);
+        let health = Health::new(policy, |check| verdicts.check(check), own);
+        (key(version), health)
+    });
+    health.collect()
+}
+
+/// The current state. Readers take it without a lock; writers replace it
+/// whole, so a query sees either all of a change or nothing of it.
+#[derive(Default)]
+pub(crate) struct StateCell(ArcSwap<State>);
+
+impl StateCell {
+    pub(crate) fn load(&self) -> Guard<Arc<State>> {
+        self.0.load()
+    }
+
+    /// Replaces the state by what `change` makes of it. `change` runs again
+    /// when another writer was faster.
+    pub(crate) fn update(&self, change: impl Fn(State) -> State) {
+        self.0.rcu(|state| change(State::clone(state)));
+    }
+}

@@ -1,0 +1,13 @@
+//! The DNS node from outside: packets in, packets out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod answers;
+mod clients;
+mod common;
+mod protocol;
+mod wire;
