@@ -13,6 +13,7 @@ use rand::Rng;
 use tracing::debug;
 
 use crate::edns::{QueryEdns, udp_limit};
+use crate::log;
 use crate::message::OutgoingMessage;
 use crate::reply::Reply;
 use crate::responder;
@@ -45,7 +46,7 @@ impl Handler {
             Ok(query) => responder::answer(&state, query, &mut |bound| draw(bound)),
             Err(rcode) => Reply::error(*rcode),
         };
-        log(request, transport, edns, &reply);
+        log::query(request, transport, edns, &reply);
         let opt = edns.map(|edns| edns.reply(self.udp_payload, reply.scope));
         let mut message = OutgoingMessage::new(request, &reply, opt);
         match transport {
@@ -99,40 +100,6 @@ fn malformed(request: &Metadata) -> Option<Vec<u8>> {
 /// clients cannot predict.
 fn draw(bound: u64) -> u64 {
     rand::rng().random_range(0..bound.max(1))
-}
-
-fn log(request: &Request, transport: Transport, edns: Option<QueryEdns>, reply: &Reply<'_>) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    let question = request.queries.queries().first();
-    let ecs = edns.and_then(|edns| edns.subnet.ok().flatten());
-    let decided = reply.decided.first();
-    let policy = decided.map(|d| format!("{}/{}", d.version.namespace, d.version.policy_name));
-    debug!(
-        zone = reply.zone.map(tracing::field::display),
-        name = question.map(|q| tracing::field::display(q.original().name())),
-        r#type = question.map(|q| tracing::field::display(q.query_type())),
-        rcode = ?reply.rcode,
-        protocol = ?transport,
-        client = %request.src().ip(),
-        ecs = ecs.map(tracing::field::display),
-        policy,
-        version = decided.map(|d| d.version.number),
-        endpoints = endpoint_names(reply),
-        "query",
-    );
-}
-
-/// Names of the endpoints that were chosen, joined by commas.
-fn endpoint_names(reply: &Reply<'_>) -> Option<String> {
-    let chosen = reply.decided.iter().flat_map(|decided| {
-        let policy = &decided.version.policy;
-        let ids = decided.decision.endpoints.iter();
-        ids.map(|id| policy.endpoint(*id).name.as_str())
-    });
-    let names: Vec<&str> = chosen.collect();
-    (!reply.decided.is_empty()).then(|| names.join(","))
 }
 
 #[async_trait]

@@ -14,6 +14,7 @@
 mod ecs;
 mod edns;
 mod handler;
+mod log;
 mod message;
 mod node;
 mod query;

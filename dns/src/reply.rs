@@ -83,7 +83,7 @@ pub struct Decided<'s> {
     pub decision: Decision,
 }
 
-impl Reply<'_> {
+impl<'s> Reply<'s> {
     /// A reply without data.
     pub(crate) fn error(rcode: Rcode) -> Self {
         Self {
@@ -95,6 +95,17 @@ impl Reply<'_> {
             scope: Scope::default(),
             zone: None,
             decided: SmallVec::new(),
+        }
+    }
+
+    /// The failure of a reply under way. Scope, zone and decisions stay: they
+    /// say for whom and why it failed.
+    pub(crate) fn failed(self) -> Reply<'s> {
+        Self {
+            scope: self.scope,
+            zone: self.zone,
+            decided: self.decided,
+            ..Self::error(Rcode::ServFail)
         }
     }
 

@@ -310,6 +310,8 @@ impl fmt::Debug for OwnerName {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn name(text: &str) -> OwnerName {
@@ -402,5 +404,25 @@ mod tests {
             www.labels().collect::<Vec<_>>(),
             [&b"www"[..], b"example", b"com"]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_survives_its_text_form(
+            labels in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 0..12),
+        ) {
+            let built = labels.iter().try_fold(OwnerName::root(), |name, label| name.prepend(label));
+            let built = built.unwrap();
+            prop_assert_eq!(OwnerName::from_text(&built.to_string()), Ok(built.clone()));
+            prop_assert_eq!(OwnerName::from_wire(built.as_wire()), Ok(built.clone()));
+            prop_assert_eq!(built.label_count(), labels.len());
+        }
+
+        #[test]
+        fn any_text_is_a_name_or_an_error(text in any::<String>()) {
+            if let Ok(name) = OwnerName::from_text(&text) {
+                prop_assert_eq!(OwnerName::from_wire(name.as_wire()), Ok(name.clone()));
+            }
+        }
     }
 }

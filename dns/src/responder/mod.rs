@@ -39,7 +39,7 @@ pub fn answer<'s>(state: &'s State, query: &Query, draw: &mut dyn FnMut(u64) -> 
     };
     match walk.follow(&query.name) {
         End::Outside(_) if walk.reply.answers.is_empty() => Reply::error(Rcode::Refused),
-        End::Failed => Reply::error(Rcode::ServFail),
+        End::Failed => walk.reply.failed(),
         End::NoName => {
             walk.reply.rcode = Rcode::NxDomain;
             walk.reply

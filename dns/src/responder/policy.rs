@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use watershed_policy::{Value, View};
-use watershed_snapshot::record_type::CNAME;
+use watershed_snapshot::record_type::{A, AAAA, CNAME};
 use watershed_snapshot::{Binding, OwnerName, Zone};
 
 use super::{End, Walk};
@@ -71,9 +71,14 @@ impl<'s> Walk<'_, 's> {
         };
         let decision = policy.decide(record_type, &view, &mut self.draw, &mut ());
         self.reply.narrow(decision.scope);
+        let chosen = decision.endpoints.clone();
+        self.reply.decided.push(Decided {
+            version: &binding.version,
+            decision,
+        });
         let mut collected = Collected::default();
-        for endpoint in &decision.endpoints {
-            for value in policy.endpoint(*endpoint).values_of(record_type) {
+        for endpoint in chosen {
+            for value in policy.endpoint(endpoint).values_of(record_type) {
                 self.add_value(value, record_type, &mut collected);
             }
         }
@@ -81,10 +86,6 @@ impl<'s> Walk<'_, 's> {
             // A name has one canonical name.
             collected.rdata.truncate(1);
         }
-        self.reply.decided.push(Decided {
-            version: &binding.version,
-            decision,
-        });
         collected
     }
 
@@ -152,10 +153,10 @@ impl<'s> Walk<'_, 's> {
         };
         for address in addresses {
             match address {
-                IpAddr::V4(address) if record_type == 1 => {
+                IpAddr::V4(address) if record_type == A => {
                     collected.add(address.octets().to_vec().into());
                 }
-                IpAddr::V6(address) if record_type == 28 => {
+                IpAddr::V6(address) if record_type == AAAA => {
                     collected.add(address.octets().to_vec().into());
                 }
                 IpAddr::V4(_) | IpAddr::V6(_) => {}

@@ -9,5 +9,6 @@
 mod answers;
 mod clients;
 mod common;
+mod log;
 mod protocol;
 mod wire;
