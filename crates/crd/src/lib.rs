@@ -1,3 +1,30 @@
-//! Kubernetes API types of the group `watershed.dev`.
+//! Kubernetes API types of the group `watershed.dev`, version `v1alpha1`.
+//!
+//! One file for each kind; the CustomResourceDefinitions in `crds/` are
+//! generated from these types. There is no client and no run time here.
 
+#![allow(
+    unreachable_pub,
+    reason = "the schema derive repeats each type in a private place"
+)]
+
+pub mod cidr_collection;
+pub mod common;
+pub mod dns_fleet;
 pub mod document;
+pub mod health_check;
+pub mod hosted_zone;
+mod names;
+pub mod policy_record;
+pub mod record_set;
+pub mod traffic_policy;
+pub mod traffic_policy_version;
+
+pub use cidr_collection::CIDRCollection;
+pub use dns_fleet::DNSFleet;
+pub use health_check::HealthCheck;
+pub use hosted_zone::HostedZone;
+pub use policy_record::PolicyRecord;
+pub use record_set::RecordSet;
+pub use traffic_policy::TrafficPolicy;
+pub use traffic_policy_version::TrafficPolicyVersion;
