@@ -1,0 +1,4 @@
+//! Tests of the compiler: manifests in, findings, plans and snapshots out.
+
+mod digest;
+mod documents;
