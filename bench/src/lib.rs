@@ -1,1 +1,66 @@
-//! Benchmarks of Watershed.
+//! What the benchmarks have in common: the example that the README starts
+//! with, compiled.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use watershed_compile::{References, compile_policy};
+use watershed_crd::TrafficPolicy;
+use watershed_policy::{Limits, Policy};
+use watershed_snapshot::{Binding, OwnerName, PolicyVersion, RrSet, Snapshot, Zone};
+
+const GETTING_STARTED: &str = include_str!("../../examples/getting-started/policy.yaml");
+
+/// A and AAAA.
+pub const ADDRESS_TYPES: [u16; 2] = [1, 28];
+
+/// The policy of `examples/getting-started`: geolocation over latency over
+/// failover.
+///
+/// # Errors
+/// When the example is not valid.
+pub fn getting_started() -> anyhow::Result<Policy> {
+    let policy: TrafficPolicy = serde_yaml::from_str(GETTING_STARTED)?;
+    let document = policy.spec.document.context("the example has a document")?;
+    let (policy, findings) = compile_policy(&document, &References::none(), &Limits::api());
+    policy.with_context(|| format!("the example has faults: {findings:?}"))
+}
+
+/// A snapshot that serves `policy` at `names` names of example.com: `n0`,
+/// `n1` and so on.
+///
+/// # Errors
+/// When a name cannot be made.
+pub fn snapshot(policy: Policy, names: usize) -> anyhow::Result<Snapshot> {
+    let apex = OwnerName::from_text("example.com")?;
+    let version = Arc::new(PolicyVersion {
+        namespace: "shop".to_owned(),
+        policy_name: "web".to_owned(),
+        number: 1,
+        digest: String::new(),
+        policy,
+    });
+    let mut zone = Zone::builder(apex.clone(), soa(&apex))?;
+    for index in 0..names {
+        let binding = Binding {
+            version: Arc::clone(&version),
+            record_types: ADDRESS_TYPES.to_vec(),
+            ttl: 60,
+        };
+        zone.bind(&apex.prepend(format!("n{index}").as_bytes())?, binding)?;
+    }
+    Ok(Snapshot::new([Arc::new(zone.build())]))
+}
+
+/// An SOA whose names are both the apex.
+fn soa(apex: &OwnerName) -> RrSet {
+    let mut rdata = [apex.as_wire(), apex.as_wire()].concat();
+    for number in [1_u32, 7200, 900, 1_209_600, 60] {
+        rdata.extend(number.to_be_bytes());
+    }
+    RrSet {
+        record_type: watershed_snapshot::record_type::SOA,
+        ttl: 900,
+        rdata: vec![rdata.into_boxed_slice()],
+    }
+}
