@@ -1,0 +1,167 @@
+//! The CustomResourceDefinitions, put in the form that API servers want.
+//!
+//! What the derives give is nearly right. Everything that is changed
+//! afterwards is changed here.
+
+use serde_json::{Map, Value, json};
+
+use crate::kinds::derived;
+
+/// Where a definition holds its schema; there is one version.
+const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+
+/// The CustomResourceDefinition of a kind, or `None` for a kind that does not
+/// exist.
+pub fn definition(kind: &str) -> Option<Value> {
+    let mut definition = serde_json::to_value(derived(kind)?).ok()?;
+    let schema = definition.pointer_mut(SCHEMA)?;
+    each_schema(schema, &mut tidy);
+    complete_root(schema);
+    complete_status(schema);
+    Some(definition)
+}
+
+/// The OpenAPI v3 schema of a kind, as in its definition.
+pub fn schema_for(kind: &str) -> Option<Value> {
+    definition(kind)?.pointer_mut(SCHEMA).map(Value::take)
+}
+
+/// The schema of a kind for checking manifests offline as JSON Schema.
+///
+/// An API server drops unknown fields; here they are refused, because in a
+/// file they are mistakes. `metadata` and `status` are left to the server and
+/// the operator.
+pub fn validation_schema(kind: &str) -> Option<Value> {
+    let mut schema = schema_for(kind)?;
+    each_schema(&mut schema, &mut close);
+    let root = schema.get_mut("properties")?;
+    root["apiVersion"] = json!({"type": "string", "const": crate::API_VERSION});
+    root["kind"] = json!({"type": "string", "const": kind});
+    root["metadata"] = metadata();
+    root["metadata"]["required"] = json!(["name"]);
+    root["status"] = json!({"type": "object"});
+    schema["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
+    Some(schema)
+}
+
+/// Applies `change` to a schema and every schema below it.
+fn each_schema(schema: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
+    change(schema);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties
+            .values_mut()
+            .for_each(|below| each_schema(below, change));
+    }
+    for below in ["items", "additionalProperties"] {
+        if let Some(below) = schema.get_mut(below) {
+            each_schema(below, change);
+        }
+    }
+}
+
+/// Writes one schema as people would.
+fn tidy(schema: &mut Map<String, Value>) {
+    // An absent field says it better than `null`.
+    schema.remove("nullable");
+    schema.remove("title");
+    for bound in ["minimum", "maximum"] {
+        if let Some(bound) = schema.get_mut(bound) {
+            *bound = whole(bound);
+        }
+    }
+    // Formats that API servers do not know.
+    let format = schema.get("format").and_then(Value::as_str);
+    match format {
+        Some("uint8" | "uint16" | "int8" | "int16") => {
+            schema.insert("format".into(), "int32".into())
+        }
+        Some("uint32" | "uint64" | "uint") => schema.insert("format".into(), "int64".into()),
+        _ => None,
+    };
+}
+
+/// A bound as an integer when it is whole: `255`, not `255.0`.
+fn whole(number: &Value) -> Value {
+    let text = number.as_f64().map(|float| float.to_string());
+    let integer = text.and_then(|text| text.parse::<i64>().ok());
+    integer.map_or_else(|| number.clone(), Value::from)
+}
+
+fn close(schema: &mut Map<String, Value>) {
+    if schema.contains_key("properties") {
+        schema.insert("additionalProperties".into(), false.into());
+    }
+}
+
+/// Adds the fields that every object has. The length of the name bounds what
+/// the rules on it may cost.
+fn complete_root(schema: &mut Value) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("apiVersion".into(), json!({"type": "string"}));
+        properties.insert("kind".into(), json!({"type": "string"}));
+        properties.insert("metadata".into(), metadata());
+        properties.sort_keys();
+    }
+}
+
+fn metadata() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 253}},
+    })
+}
+
+/// Bounds the conditions and gives the status its first content, so that an
+/// object which the operator has not seen yet does not pass for ready.
+fn complete_status(schema: &mut Value) {
+    let Some(status) = schema.pointer_mut("/properties/status") else {
+        return;
+    };
+    if let Some(conditions) = status.pointer_mut("/properties/conditions") {
+        let description = conditions.get("description").cloned();
+        *conditions = conditions_schema();
+        if let Some(description) = description {
+            conditions["description"] = description;
+        }
+    }
+    status["default"] = json!({
+        "observedGeneration": 0,
+        "conditions": [pending("Accepted"), pending("Ready")],
+    });
+}
+
+fn pending(condition: &str) -> Value {
+    json!({
+        "type": condition,
+        "status": "Unknown",
+        "reason": "Pending",
+        "message": "waiting for the operator",
+        "lastTransitionTime": "1970-01-01T00:00:00Z",
+    })
+}
+
+/// Conditions of the Kubernetes API conventions, without their long
+/// descriptions.
+fn conditions_schema() -> Value {
+    json!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {"type": "string", "minLength": 1, "maxLength": 316},
+                "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+                "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+                "lastTransitionTime": {"type": "string", "format": "date-time"},
+                "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
+                "message": {"type": "string", "maxLength": 32768},
+            },
+        },
+    })
+}
