@@ -1,2 +1,9 @@
 //! The `watershed` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    watershed::run(watershed::args::Cli::parse())
+}

@@ -1,0 +1,218 @@
+//! Checking manifests against the schemas of their kinds, as an API server
+//! would, but refusing unknown fields instead of dropping them.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+use watershed_policy::Code;
+
+use crate::finding::Finding;
+use crate::members::describe;
+use crate::pointer::Pointer;
+
+/// The group and version of every kind.
+pub(crate) const API_VERSION: &str = "watershed.dev/v1alpha1";
+
+const KINDS: [&str; 8] = [
+    "CIDRCollection",
+    "DNSFleet",
+    "HealthCheck",
+    "HostedZone",
+    "PolicyRecord",
+    "RecordSet",
+    "TrafficPolicy",
+    "TrafficPolicyVersion",
+];
+
+fn strict_schema(kind: &str) -> Option<Value> {
+    KINDS.contains(&kind).then(|| serde_json::json!({}))
+}
+
+/// What a schema refuses.
+#[derive(Clone, Debug)]
+pub(crate) struct SchemaFault {
+    /// The value that is refused, or the object that lacks a field.
+    pub(crate) at: Pointer,
+    /// What is wrong with it.
+    pub(crate) kind: FaultKind,
+    /// The same in words.
+    pub(crate) finding: Finding,
+}
+
+/// What is wrong with a value, as far as it matters to those who want to
+/// read the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// The value itself.
+    Value,
+    /// It has a field that its schema has not.
+    Unknown,
+    /// It lacks this field.
+    Lacks(String),
+}
+
+/// Checks a manifest; its kind chooses the schema.
+pub(crate) fn check(manifest: &Value) -> Vec<SchemaFault> {
+    let text = |name: &str| manifest.get(name).and_then(Value::as_str);
+    let (Some(kind), Some(version)) = (text("kind"), text("apiVersion")) else {
+        return missing_type(manifest);
+    };
+    let mut faults = Vec::new();
+    if version != API_VERSION {
+        let message = format!("The API version is `{API_VERSION}`, not `{version}`");
+        faults.push(value_fault("apiVersion", message));
+    }
+    let Some(schema) = strict_schema(kind) else {
+        let kinds = KINDS.join(", ");
+        let message = format!("There is no kind `{kind}`; the kinds are {kinds}");
+        faults.push(value_fault("kind", message));
+        return faults;
+    };
+    match jsonschema::validator_for(&schema) {
+        Ok(validator) => faults.extend(violations(&validator, &schema, manifest)),
+        Err(error) => faults.push(value_fault(
+            "kind",
+            format!("Its schema is broken: {error}"),
+        )),
+    }
+    faults
+}
+
+fn missing_type(manifest: &Value) -> Vec<SchemaFault> {
+    let names = ["apiVersion", "kind"].into_iter();
+    let missing = names.filter(|name| !manifest.get(name).is_some_and(Value::is_string));
+    missing.map(|name| lacks(&Pointer::root(), name)).collect()
+}
+
+fn value_fault(name: &str, message: String) -> SchemaFault {
+    SchemaFault {
+        at: Pointer::root().member(name),
+        kind: FaultKind::Value,
+        finding: Finding::error(Code::InvalidValue, name, message),
+    }
+}
+
+fn lacks(at: &Pointer, name: &str) -> SchemaFault {
+    SchemaFault {
+        at: at.clone(),
+        kind: FaultKind::Lacks(name.to_owned()),
+        finding: Finding::error(
+            Code::MissingField,
+            at.member(name).to_string(),
+            format!("`{name}` is required here"),
+        ),
+    }
+}
+
+fn violations(validator: &Validator, schema: &Value, manifest: &Value) -> Vec<SchemaFault> {
+    let errors = validator.iter_errors(manifest);
+    errors
+        .flat_map(|error| faults(&error, schema, manifest))
+        .collect()
+}
+
+/// One violation may be several faults: every unknown field is one.
+fn faults(error: &ValidationError<'_>, schema: &Value, manifest: &Value) -> Vec<SchemaFault> {
+    let at = Pointer::parse(error.instance_path().as_str(), manifest);
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .map(|name| unknown(&at, name, &known_fields(error, schema)))
+            .collect(),
+        ValidationErrorKind::Required { property } => {
+            vec![lacks(&at, property.as_str().unwrap_or_default())]
+        }
+        _ => vec![SchemaFault {
+            finding: Finding::error(Code::InvalidValue, at.to_string(), message(error)),
+            at,
+            kind: FaultKind::Value,
+        }],
+    }
+}
+
+fn unknown(at: &Pointer, name: &str, known: &[&str]) -> SchemaFault {
+    let close = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+    let advice = match close {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => format!("known are {}", known.join(", ")),
+    };
+    SchemaFault {
+        at: at.clone(),
+        kind: FaultKind::Unknown,
+        finding: Finding::error(
+            Code::UnknownField,
+            at.member(name).to_string(),
+            format!("There is no field `{name}` here; {advice}"),
+        ),
+    }
+}
+
+/// The fields that the schema has where an unknown one was found.
+fn known_fields<'s>(error: &ValidationError<'_>, schema: &'s Value) -> Vec<&'s str> {
+    let path = error.schema_path().as_str();
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let properties = schema.pointer(parent).and_then(|s| s.get("properties"));
+    let fields = properties.and_then(Value::as_object);
+    fields.map_or_else(Vec::new, |fields| {
+        fields.keys().map(String::as_str).collect()
+    })
+}
+
+fn message(error: &ValidationError<'_>) -> String {
+    let found = describe(error.instance());
+    match error.kind() {
+        ValidationErrorKind::Type { kind } => {
+            format!("{} is expected here, not {found}", expected(kind))
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().map_or(&[][..], Vec::as_slice);
+            let options: Vec<String> = options.iter().map(plain).collect();
+            format!(
+                "One of {} is expected here, not {found}",
+                options.join(", ")
+            )
+        }
+        ValidationErrorKind::Minimum { limit } => {
+            format!("The least that is allowed here is {limit}, not {found}")
+        }
+        ValidationErrorKind::Maximum { limit } => {
+            format!("The most that is allowed here is {limit}, not {found}")
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            format!("Not in the form that is expected here ({pattern}): {found}")
+        }
+        ValidationErrorKind::PropertyNames { error } => {
+            format!("A name here is not allowed: {error}")
+        }
+        _ => sentence(&error.to_string()),
+    }
+}
+
+fn expected(kind: &TypeKind) -> String {
+    let TypeKind::Single(kind) = kind else {
+        return "Another type".to_owned();
+    };
+    match kind.to_string().as_str() {
+        "object" => "A mapping",
+        "array" => "A list",
+        "string" => "Text",
+        "boolean" => "`true` or `false`",
+        "integer" => "A whole number",
+        _ => "A number",
+    }
+    .to_owned()
+}
+
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
