@@ -8,6 +8,8 @@ CARGO ?= cargo
 # What `make run` serves, and where.
 EXAMPLE ?= getting-started
 LISTEN ?= 127.0.0.1:5300
+# A file that says which health checks are down, see docs/serve.md.
+HEALTH ?=
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 20
 
@@ -30,10 +32,10 @@ help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=getting-started LISTEN=address:port)
+run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEALTH=FILE)
 	@echo "Building watershed (a minute or two the first time), then serving examples/$(EXAMPLE) ..."
 	@$(CARGO) build --quiet --locked --package watershed
-	@exec target/debug/watershed serve examples/$(EXAMPLE) --listen $(LISTEN) --state target/state/$(EXAMPLE)
+	@exec target/debug/watershed serve examples/$(EXAMPLE) --listen $(LISTEN) --state target/state/$(EXAMPLE) $(if $(HEALTH),--health $(HEALTH))
 
 .PHONY: build
 build: ## Build the command line tool, optimized: target/release/watershed
