@@ -1,0 +1,104 @@
+//! The corpus against a DNS node: UDP queries with a client subnet.
+//!
+//! All cases are served at once, each at a name of its own, with health
+//! checks of its own namespace and clients of a network of its own.
+
+mod resolver;
+mod served;
+mod world;
+
+use std::collections::BTreeMap;
+
+use watershed_dns::{Config, Node};
+
+use crate::assert_none;
+use crate::corpus::{Case, corpus};
+use resolver::{Answer, Resolver};
+use served::{Expected, NotOnTheWire, Served};
+use world::World;
+
+/// Fewest and most queries for an answer that is drawn. A row of probability
+/// 1/8 is missed by 400 draws once in 10^23.
+const DRAWS: std::ops::RangeInclusive<usize> = 32..=400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_answers_as_the_corpus_says() {
+    let cases = corpus();
+    let served: Vec<(&Case, Served)> = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(index, case)| Some((case, Served::of(index, case).ok()?)))
+        .collect();
+    let world = World::of(&served);
+    let node = Node::new(Config::default());
+    world.serve(&node);
+    let listener = node.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let resolver = Resolver::of(listener.local_addr()).await;
+    let mut mismatches = Vec::new();
+    for (case, served) in &served {
+        node.set_geo(world.geo(case));
+        let differences = differences(&resolver, case, served, &world).await;
+        mismatches.extend(differences.iter().map(|d| format!("{}: {d}", case.label())));
+    }
+    listener.shutdown().await.unwrap();
+    assert_none(&mismatches, served.len());
+}
+
+#[test]
+fn what_cannot_be_asked_by_a_query_is_known() {
+    let cases = corpus();
+    let mut reasons: BTreeMap<NotOnTheWire, Vec<&str>> = BTreeMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        if let Err(reason) = Served::of(index, case) {
+            reasons.entry(reason).or_default().push(&case.name);
+        }
+    }
+    let refused = cases.iter().filter(|case| case.is_refused()).count();
+    let counts: Vec<_> = reasons.iter().map(|(r, names)| (*r, names.len())).collect();
+    for (reason, count) in &counts {
+        println!("{count} cases not on the wire: {reason:?}");
+    }
+    let expected = [
+        (NotOnTheWire::Refused, refused),
+        (NotOnTheWire::AffinityWithoutNetwork, 1),
+    ];
+    assert_eq!(counts, expected, "{reasons:?}");
+}
+
+/// Every way in which the node's answers differ from what a case expects.
+async fn differences(
+    resolver: &Resolver,
+    case: &Case,
+    served: &Served,
+    world: &World,
+) -> Vec<String> {
+    let expected = Expected::of(case, served, world);
+    let mut found = Vec::new();
+    for draw in 1..=*DRAWS.end() {
+        let answer = resolver.ask(served).await;
+        found.extend(expected.differences(&answer));
+        let enough = expected.is_certain() || draw >= *DRAWS.start();
+        let complete = expected.saw(&answer) || !found.is_empty();
+        if enough && complete {
+            return found;
+        }
+    }
+    found.extend(expected.unseen());
+    found
+}
+
+impl Expected {
+    /// What is wrong with one answer.
+    fn differences(&self, answer: &Answer) -> Vec<String> {
+        let mut found = Vec::new();
+        if !self.permits(answer) {
+            found.push(format!("answered {:?}", answer.data));
+        }
+        if let Some(scope) = self.scope
+            && answer.scope != Some(scope)
+        {
+            found.push(format!("scope is {:?}, not {scope}", answer.scope));
+        }
+        found
+    }
+}
