@@ -5,6 +5,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
+# rustup looks for toolchains under HOME. With another HOME than the one it was
+# installed for, they are still beside the rustup that PATH names.
+ifeq ($(RUSTUP_HOME)$(wildcard $(HOME)/.rustup),)
+  RUSTUP_BESIDE := $(abspath $(dir $(realpath $(shell command -v rustup)))../../.rustup)
+  ifneq ($(wildcard $(RUSTUP_BESIDE)),)
+    export RUSTUP_HOME := $(RUSTUP_BESIDE)
+  endif
+endif
 # What `make run` serves, and where.
 EXAMPLE ?= getting-started
 LISTEN ?= 127.0.0.1:5300
@@ -44,8 +52,12 @@ build: ## Build the command line tool, optimized: target/release/watershed
 ##@ Changing it
 
 .PHONY: test
-test: fmt-check lint doc unit deny advisories fuzz ## Everything that CI checks
+test: versions fmt-check lint doc unit deny advisories fuzz ## Everything that CI checks
 	@echo "All checks passed."
+
+.PHONY: versions
+versions: ## The versions of the toolchain in use
+	@rustc --version && $(CARGO) --version && $(CARGO) fmt --version && $(CARGO) clippy --version
 
 .PHONY: unit
 unit: dig ## All tests: crates, cases, examples, documentation, real queries
