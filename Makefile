@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # rustup looks for toolchains under HOME. With another HOME than the one it was
 # installed for, they are still beside the rustup that PATH names.
-ifeq ($(RUSTUP_HOME)$(wildcard $(HOME)/.rustup),)
+ifeq ($(RUSTUP_HOME)$(wildcard $(HOME)/.rustup/toolchains/*),)
   RUSTUP_BESIDE := $(abspath $(dir $(realpath $(shell command -v rustup)))../../.rustup)
   ifneq ($(wildcard $(RUSTUP_BESIDE)),)
     export RUSTUP_HOME := $(RUSTUP_BESIDE)
