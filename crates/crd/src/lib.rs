@@ -8,6 +8,7 @@
     reason = "the schema derive repeats each type in a private place"
 )]
 
+mod cel;
 pub mod cidr_collection;
 pub mod common;
 pub mod dns_fleet;
@@ -29,6 +30,6 @@ pub use hosted_zone::HostedZone;
 pub use kinds::{API_VERSION, KINDS, Manifest, ManifestError};
 pub use policy_record::PolicyRecord;
 pub use record_set::RecordSet;
-pub use schema::{definition, schema_for, validation_schema};
+pub use schema::{definition, definition_yaml, plural, schema_for, validation_schema};
 pub use traffic_policy::TrafficPolicy;
 pub use traffic_policy_version::TrafficPolicyVersion;

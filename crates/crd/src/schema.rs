@@ -10,15 +10,38 @@ use crate::kinds::derived;
 /// Where a definition holds its schema; there is one version.
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
 
+/// When nothing has happened yet.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
+
+const HEADER: &str = "# Generated from crates/crd by `make generate`.\n";
+
 /// The CustomResourceDefinition of a kind, or `None` for a kind that does not
 /// exist.
 pub fn definition(kind: &str) -> Option<Value> {
     let mut definition = serde_json::to_value(derived(kind)?).ok()?;
+    // The server would fill it in, and tools that compare would see a change.
+    definition["spec"]["names"]["listKind"] = json!(format!("{kind}List"));
     let schema = definition.pointer_mut(SCHEMA)?;
     each_schema(schema, &mut tidy);
     complete_root(schema);
     complete_status(schema);
     Some(definition)
+}
+
+/// The plural name of a kind, which is also the name of its file in `crds/`.
+pub fn plural(kind: &str) -> Option<String> {
+    derived(kind).map(|definition| definition.spec.names.plural)
+}
+
+/// The text of a kind's file in `crds/`.
+///
+/// # Errors
+/// When the definition cannot be written as YAML, which no kind's is.
+pub fn definition_yaml(kind: &str) -> Option<Result<String, serde_yaml::Error>> {
+    let yaml = serde_yaml::to_string(&definition(kind)?);
+    // Readers of YAML 1.1 would take the bare time for a value of its own type.
+    let quoted = yaml.map(|yaml| yaml.replace(EPOCH, &format!("'{EPOCH}'")));
+    Some(quoted.map(|yaml| format!("{HEADER}{yaml}")))
 }
 
 /// The OpenAPI v3 schema of a kind, as in its definition.
@@ -67,6 +90,12 @@ fn tidy(schema: &mut Map<String, Value>) {
     // An absent field says it better than `null`.
     schema.remove("nullable");
     schema.remove("title");
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
     for bound in ["minimum", "maximum"] {
         if let Some(bound) = schema.get_mut(bound) {
             *bound = whole(bound);
@@ -99,6 +128,13 @@ fn close(schema: &mut Map<String, Value>) {
 /// Adds the fields that every object has. The length of the name bounds what
 /// the rules on it may cost.
 fn complete_root(schema: &mut Value) {
+    let about = schema.pointer_mut("/properties/spec/description");
+    if let Some(about) = about.map(Value::take) {
+        schema["description"] = about;
+    }
+    if let Some(spec) = schema.pointer_mut("/properties/spec") {
+        spec["description"] = json!("What is wanted.");
+    }
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("apiVersion".into(), json!({"type": "string"}));
         properties.insert("kind".into(), json!({"type": "string"}));
@@ -139,7 +175,7 @@ fn pending(condition: &str) -> Value {
         "status": "Unknown",
         "reason": "Pending",
         "message": "waiting for the operator",
-        "lastTransitionTime": "1970-01-01T00:00:00Z",
+        "lastTransitionTime": EPOCH,
     })
 }
 

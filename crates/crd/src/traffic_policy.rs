@@ -58,7 +58,7 @@ pub struct TrafficPolicySpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$') && k != 'latest')")
         .message("channel names must match ^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$ and must not be `latest`"))]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1_000_000}))]
     pub channels: BTreeMap<String, i32>,
     /// Minted versions kept although nothing uses them, 1 to 1000.
     #[serde(default = "default_history_limit")]
