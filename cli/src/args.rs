@@ -1,5 +1,8 @@
 //! The command line.
 
+// Here doc comments are what `--help` prints.
+#![allow(clippy::doc_markdown)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -26,7 +29,7 @@ Examples:
 Exit status: 0 when all is well, 1 when an input has faults, 2 when the command line is wrong."
 )]
 pub struct Cli {
-    /// When to use colours [auto: on a terminal, unless NO_COLOR is set]
+    /// When to use colours; `auto` is on a terminal unless `NO_COLOR` is set
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto, global = true)]
     pub color: Color,
 
@@ -228,11 +231,11 @@ pub struct ImportRoute53Args {
     pub file: Source,
 
     /// Name of the TrafficPolicy; by default that of the file
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
     pub name: Option<String>,
 
     /// Namespace of the TrafficPolicy
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = object_name)]
     pub namespace: Option<String>,
 }
 
@@ -276,6 +279,21 @@ pub struct ExportRoute53Args {
     /// Which type to export, where the policy serves A and AAAA
     #[arg(long, value_name = "TYPE", value_parser = record_type)]
     pub record_type: Option<RecordType>,
+}
+
+/// An object name: a DNS label, or several with dots between (RFC 1123).
+fn object_name(name: &str) -> Result<String, &'static str> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(allowed)
+    };
+    if name.len() <= 200 && name.split('.').all(is_label) {
+        return Ok(name.to_owned());
+    }
+    Err("not the name of an object: use lower case letters, digits and hyphens")
 }
 
 fn record_type(text: &str) -> Result<RecordType, String> {

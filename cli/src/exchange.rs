@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
+use watershed_crd::API_VERSION;
 use watershed_crd::document::{LocalReference, TrafficPolicyDocument};
-use watershed_policy::{Code, Diagnostic};
+use watershed_policy::Diagnostic;
 use watershed_route53::{FormatVersion, Import, Rename, Renamed};
 
 use crate::args::{
@@ -18,19 +19,11 @@ use crate::console::{self, Printed, Status};
 use crate::finding::{Finding, has_errors};
 use crate::input::{self, Source, Syntax};
 use crate::policy_input::PolicyInput;
-use crate::schema::API_VERSION;
 
 /// `watershed import`.
 pub fn import(args: &ImportArgs) -> Printed {
     let ImportSystem::Route53(args) = &args.system;
     let name = args.name.clone().unwrap_or_else(|| name_of(&args.file));
-    let mut faults = check_name("--name", &name);
-    if let Some(namespace) = &args.namespace {
-        faults.extend(check_name("--namespace", namespace));
-    }
-    if !faults.is_empty() {
-        return Printed::findings(&faults);
-    }
     match args.file.read() {
         Ok(text) => import_text(&text, &name, args),
         Err(fault) => Printed::findings(&[fault]),
@@ -84,7 +77,7 @@ fn renamed(rename: &Rename) -> String {
     format!("renamed: {what} `{}` is now `{}`", rename.from, rename.to)
 }
 
-/// A TrafficPolicy in the order in which people write it.
+/// A `TrafficPolicy` in the order in which people write it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest<'a> {
@@ -154,25 +147,6 @@ fn name_of(source: &Source) -> String {
         "" => "imported".to_owned(),
         name => name.to_owned(),
     }
-}
-
-/// An object name: a DNS label, or several with dots between (RFC 1123).
-fn check_name(option: &str, name: &str) -> Vec<Finding> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    if name.len() <= 200 && name.split('.').all(label) {
-        return Vec::new();
-    }
-    let message = format!(
-        "`{name}` is not the name of an object: use lower case letters, digits and hyphens"
-    );
-    vec![Finding::error(Code::InvalidValue, option, message)]
 }
 
 /// `watershed export`.

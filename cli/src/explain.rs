@@ -49,7 +49,8 @@ pub fn text(walk: &Walk<'_>, document: &TrafficPolicyDocument) -> String {
                 shown: BTreeSet::new(),
             };
             if let Some(step) = tree.step(id) {
-                let _ = write!(text, "{}", tree.rule(step, None));
+                let line = title(walk.policy.rule(id));
+                let _ = write!(text, "{}", tree.rule(step, line));
             }
         }
     }
@@ -76,13 +77,10 @@ impl<'a> Explanation<'a> {
         self.walk.policy
     }
 
-    /// The tree of a rule that is reached; `line` is that of the branch that
-    /// leads to it.
-    fn rule(&mut self, step: &'a Step, line: Option<String>) -> Tree<String> {
+    /// The tree of a rule that is reached, below the line that leads to it.
+    fn rule(&mut self, step: &'a Step, line: String) -> Tree<String> {
         let rule = self.policy().rule(step.rule);
-        let mut root = line.map_or_else(String::new, |line| format!("{line}: "));
-        root.push_str(&heading(rule, step));
-        let mut tree = Tree::new(root);
+        let mut tree = Tree::new(line + &notes(rule, step));
         self.shown.insert(step.rule);
         for report in &step.branches {
             let branch = self.branch(rule, step, report);
@@ -93,15 +91,16 @@ impl<'a> Explanation<'a> {
 
     fn branch(&mut self, rule: &Rule, step: &Step, report: &BranchReport) -> Tree<String> {
         let line = self.line(rule, step, report);
-        let Node::Rule(target) = report.target else {
-            return Tree::new(line);
+        let below = match report.target {
+            Node::Rule(id) if report.verdict == Verdict::Chosen => self.step(id),
+            _ => None,
         };
-        match self.step(target) {
-            Some(_) if report.verdict == Verdict::Chosen && self.shown.contains(&target) => {
-                Tree::new(format!("{line}: as above"))
+        match below {
+            Some(below) if self.shown.contains(&below.rule) => {
+                Tree::new(format!("{line}, see above"))
             }
-            Some(below) if report.verdict == Verdict::Chosen => self.rule(below, Some(line)),
-            _ => Tree::new(line),
+            Some(below) => self.rule(below, line),
+            None => Tree::new(line),
         }
     }
 
@@ -110,52 +109,48 @@ impl<'a> Explanation<'a> {
         let (mark, style) = mark(report);
         let label = labels::selector(self.document, rule, report.index);
         let arrow = if label.is_empty() { "" } else { " → " };
-        let target = self.policy().name_of(report.target);
-        let kind = match report.target {
-            Node::Rule(_) => "rule ",
-            Node::Endpoint(_) => "",
-        };
-        let values = self.values(report.target);
+        let target = self.target(report.target);
         let why = why(rule, step, report);
-        format!(
-            "{style}{mark}{style:#} {label}{arrow}{kind}{STRONG}{target}{STRONG:#}{values}, {style}{why}{style:#}"
-        )
+        format!("{style}{mark}{style:#} {label}{arrow}{target}: {style}{why}{style:#}")
     }
 
-    fn values(&self, target: Node) -> String {
-        let Node::Endpoint(id) = target else {
-            return String::new();
-        };
-        let values: Vec<String> = self.walk.values(id).map(ToString::to_string).collect();
-        if values.is_empty() {
-            return String::new();
+    /// A rule with its type, an endpoint with its values.
+    fn target(&self, target: Node) -> String {
+        match target {
+            Node::Rule(id) => title(self.policy().rule(id)),
+            Node::Endpoint(id) => {
+                let name = &self.policy().endpoint(id).name;
+                let values: Vec<String> = self.walk.values(id).map(ToString::to_string).collect();
+                if values.is_empty() {
+                    return format!("{STRONG}{name}{STRONG:#}");
+                }
+                format!("{STRONG}{name}{STRONG:#} ({})", values.join(", "))
+            }
         }
-        format!(" ({})", values.join(", "))
     }
 }
 
-fn heading(rule: &Rule, step: &Step) -> String {
-    let mut heading = format!("{STRONG}{}{STRONG:#} {}", rule.name, rule.kind.as_str());
+fn title(rule: &Rule) -> String {
+    format!("{STRONG}{}{STRONG:#} ({})", rule.name, rule.kind.as_str())
+}
+
+/// What is special about the way a rule is walked.
+fn notes(rule: &Rule, step: &Step) -> String {
+    let mut notes = String::new();
     if !step.probability.is_one() {
-        let _ = write!(heading, ", reached with {}", chance(&step.probability));
+        // Writing to a String cannot fail.
+        let _ = write!(notes, ", reached with {}", chance(&step.probability));
     }
-    match step.fallback {
-        Fallback::None => {}
-        Fallback::LastResort => {
-            let _ = write!(
-                heading,
-                ", {CAREFUL}nothing is healthy: all count as healthy{CAREFUL:#}"
-            );
-        }
+    let fallback = match step.fallback {
+        Fallback::None => return notes,
+        Fallback::LastResort => "nothing is healthy, so all count as healthy".to_owned(),
         Fallback::BelowMinimum => {
             let percent = rule.min_healthy_percent.unwrap_or_default();
-            let _ = write!(
-                heading,
-                ", {CAREFUL}less than {percent} % is healthy: all count as healthy{CAREFUL:#}"
-            );
+            format!("less than {percent} % is healthy, so all count as healthy")
         }
-    }
-    heading
+    };
+    let _ = write!(notes, "; {CAREFUL}{fallback}{CAREFUL:#}");
+    notes
 }
 
 fn mark(report: &BranchReport) -> (char, Style) {
@@ -168,11 +163,27 @@ fn mark(report: &BranchReport) -> (char, Style) {
     }
 }
 
-/// Why a branch is chosen or not, with what its rule compared.
+/// What a rule compared of a branch, and what followed from it.
 fn why(rule: &Rule, step: &Step, report: &BranchReport) -> String {
+    let verdict = match report.verdict {
+        Verdict::Chosen if report.share.is_one() => {
+            format!("chosen: {}", because(rule, step, report))
+        }
+        Verdict::Chosen => format!("chosen with {}", chance(&report.share)),
+        Verdict::NotApplicable => match rule.kind {
+            RuleKind::Geolocation => "another place".to_owned(),
+            RuleKind::Cidr => "another network".to_owned(),
+            _ => "no value of this type".to_owned(),
+        },
+        Verdict::Draining => "draining, no new clients while others are left".to_owned(),
+        Verdict::Unhealthy => "unhealthy".to_owned(),
+        Verdict::LessPreferred => behind(rule, report).to_owned(),
+        Verdict::ZeroWeight => "no share, as others have weight".to_owned(),
+        Verdict::OtherClients => "this client sticks to another".to_owned(),
+    };
     let words = [
         measure(&report.measure),
-        Some(verdict(rule, step, report)),
+        Some(verdict),
         health(report).map(str::to_owned),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
@@ -181,15 +192,14 @@ fn why(rule: &Rule, step: &Step, report: &BranchReport) -> String {
 
 fn measure(measure: &Measure) -> Option<String> {
     match measure {
-        Measure::Latency { china: true, .. } => Some("first for clients in China".to_owned()),
         Measure::Latency {
             micros: Some(micros),
             ..
         } => Some(format!("{} ms", f64::from(*micros) / 1000.0)),
-        Measure::Latency { distance_km, .. } => Some(match distance_km {
-            Some(km) => format!("{km:.0} km"),
-            None => "at unknown distance".to_owned(),
-        }),
+        Measure::Latency {
+            distance_km: Some(km),
+            ..
+        } => Some(format!("{km:.0} km")),
         Measure::Distance {
             km: Some(km),
             biased_km: Some(biased),
@@ -198,61 +208,57 @@ fn measure(measure: &Measure) -> Option<String> {
             0 => format!("{km:.0} km"),
             _ => format!("{km:.0} km, with bias {biased:.0} km"),
         }),
-        Measure::Distance { .. } => Some("at unknown distance".to_owned()),
-        Measure::Place(Some(place)) => Some(format!("matches {place}")),
-        Measure::Block(Some(block)) => Some(format!("matches {block}")),
-        Measure::Place(None)
-        | Measure::Block(None)
+        Measure::Latency { china: false, .. } | Measure::Distance { .. } => {
+            Some("at unknown distance".to_owned())
+        }
+        Measure::Latency { .. }
+        | Measure::Place(_)
+        | Measure::Block(_)
         | Measure::Order
         | Measure::Weight(_)
         | Measure::Default => None,
     }
 }
 
-fn verdict(rule: &Rule, step: &Step, report: &BranchReport) -> String {
-    match report.verdict {
-        Verdict::Chosen if report.share.is_one() => {
-            format!("chosen: {}", because(rule, step))
-        }
-        Verdict::Chosen => format!("chosen with {}", chance(&report.share)),
-        Verdict::NotApplicable => match rule.kind {
-            RuleKind::Geolocation => "another place".to_owned(),
-            RuleKind::Cidr => "another network".to_owned(),
-            _ => "no value of this type".to_owned(),
-        },
-        Verdict::Draining => "draining: no new clients while others are left".to_owned(),
-        Verdict::Unhealthy => "passed over".to_owned(),
-        Verdict::LessPreferred => format!("not needed: {}", behind(rule)),
-        Verdict::ZeroWeight => "no share: others have weight".to_owned(),
-        Verdict::OtherClients => "not for this client: it sticks to another".to_owned(),
-    }
-}
-
 /// Why the one branch that is chosen is.
-fn because(rule: &Rule, step: &Step) -> &'static str {
-    let healthy = step.fallback == Fallback::None;
-    match rule.kind {
-        RuleKind::Failover if healthy => "the first that is healthy",
-        RuleKind::Failover => "the first",
-        RuleKind::Weighted { .. } if rule.branches.len() == 1 => "the only one",
-        RuleKind::Weighted { .. } => "no other is left",
-        RuleKind::Latency if healthy => "the fastest that is healthy",
-        RuleKind::Latency => "the fastest",
-        RuleKind::Geolocation if healthy => "the smallest place that is healthy",
-        RuleKind::Geolocation => "the smallest place",
-        RuleKind::Geoproximity if healthy => "the nearest that is healthy",
-        RuleKind::Geoproximity => "the nearest",
-        RuleKind::MultiValue { .. } => "in every answer",
-        RuleKind::Cidr if healthy => "the longest block that is healthy",
-        RuleKind::Cidr => "the longest block",
+fn because(rule: &Rule, step: &Step, report: &BranchReport) -> String {
+    let first = match &report.measure {
+        Measure::Place(Some(place)) => return format!("{place} holds the client"),
+        Measure::Block(Some(block)) => return format!("{block} holds the client"),
+        Measure::Default => return "for everyone else".to_owned(),
+        Measure::Weight(_) => return "the only one left".to_owned(),
+        Measure::Latency { china: true, .. } => return "first for clients in China".to_owned(),
+        Measure::Latency {
+            micros: Some(_), ..
+        } => "the fastest",
+        Measure::Latency {
+            distance_km: Some(_),
+            ..
+        }
+        | Measure::Distance { km: Some(_), .. } => "the nearest",
+        _ if matches!(rule.kind, RuleKind::MultiValue { .. }) => {
+            return "in every answer".to_owned();
+        }
+        _ => "the first",
+    };
+    let left_out = |verdict| matches!(verdict, Verdict::Unhealthy | Verdict::Draining);
+    if step.branches.iter().any(|branch| left_out(branch.verdict)) {
+        format!("{first} that is left")
+    } else {
+        first.to_owned()
     }
 }
 
 /// Why a branch that would do is not chosen.
-fn behind(rule: &Rule) -> &'static str {
+fn behind(rule: &Rule, report: &BranchReport) -> &'static str {
     match rule.kind {
         RuleKind::Failover => "an earlier one is taken",
-        RuleKind::Latency => "another is faster",
+        RuleKind::Latency => match report.measure {
+            Measure::Latency {
+                micros: Some(_), ..
+            } => "another is faster",
+            _ => "another is taken",
+        },
         RuleKind::Geolocation => "a smaller place holds the client",
         RuleKind::Geoproximity => "another is nearer",
         RuleKind::Cidr => "a longer block holds the client",
@@ -261,13 +267,17 @@ fn behind(rule: &Rule) -> &'static str {
 }
 
 fn health(report: &BranchReport) -> Option<&'static str> {
-    match report.health {
-        BranchHealth::Healthy => None,
-        BranchHealth::CheckUnhealthy => Some("its health check fails"),
-        BranchHealth::TargetUnhealthy => Some("its target is unhealthy"),
-        BranchHealth::TargetIgnored => {
-            Some("its target is unhealthy, but its health is not evaluated")
+    match (report.health, report.target) {
+        (BranchHealth::Healthy, _) => None,
+        (BranchHealth::CheckUnhealthy, _) => Some("the branch's own health check fails"),
+        (BranchHealth::TargetUnhealthy, Node::Rule(_)) => Some("nothing below it is healthy"),
+        (BranchHealth::TargetUnhealthy, Node::Endpoint(_))
+            if report.verdict == Verdict::Unhealthy =>
+        {
+            None
         }
+        (BranchHealth::TargetUnhealthy, Node::Endpoint(_)) => Some("though unhealthy"),
+        (BranchHealth::TargetIgnored, _) => Some("its target's health is not evaluated"),
     }
 }
 

@@ -6,7 +6,7 @@ mod mermaid;
 
 use std::collections::BTreeSet;
 
-use num_traits::Zero;
+use num_traits::{One, Zero};
 use watershed_crd::document::TrafficPolicyDocument;
 use watershed_policy::{BranchHealth, BranchReport, Endpoint, EndpointId, Node, Policy, Verdict};
 
@@ -84,27 +84,30 @@ impl Picture {
         // Children come first in the policy, parents in the picture.
         let rules = (0..policy.rules().len()).rev();
         let mut picture = Self {
-            client: walk.map_or_else(|| "client".to_owned(), |w| labels::client(&w.client)),
+            client: walk.map_or_else(
+                || "client".to_owned(),
+                |w| format!("client: {}", labels::client(&w.client)),
+            ),
             start: node_id(policy.start()),
             nodes: Vec::new(),
             edges: Vec::new(),
         };
         for (id, rule) in rules.map(|index| (index, &policy.rules()[index])) {
-            let step = walk.map(|walk| walk.steps.iter().find(|s| s.rule.index() == id));
+            let step = walk.and_then(|walk| walk.steps.iter().find(|s| s.rule.index() == id));
             picture.nodes.push(PictureNode {
                 id: format!("r{id}"),
                 is_rule: true,
                 lines: vec![rule.name.clone(), rule.kind.as_str().to_owned()],
-                mood: mood_of(step.map(|step| step.is_some())),
+                mood: mood_of(walk.map(|_| step.is_some())),
             });
             for (index, branch) in rule.branches.iter().enumerate() {
-                let report = step.map(|step| step.and_then(|step| step.branches.get(index)));
+                let report = step.and_then(|step| step.branches.get(index));
                 let label = labels::selector(document, rule, index);
                 picture.edges.push(Edge {
                     from: format!("r{id}"),
                     to: node_id(branch.target),
-                    label: edge_label(label, report.flatten()),
-                    mood: edge_mood(report),
+                    label: edge_label(label, report),
+                    mood: walk.map_or(Mood::Neutral, |_| edge_mood(report)),
                 });
             }
         }
@@ -165,18 +168,18 @@ fn mood_of(taken: Option<bool>) -> Mood {
     }
 }
 
-fn edge_mood(report: Option<Option<&BranchReport>>) -> Mood {
+/// How a branch fares; there is no report of a rule that is not reached.
+fn edge_mood(report: Option<&BranchReport>) -> Mood {
     match report {
-        None => Mood::Neutral,
-        Some(None) => Mood::Untaken,
-        Some(Some(report)) if report.verdict == Verdict::Chosen => Mood::Taken,
-        Some(Some(report)) if report.health != BranchHealth::Healthy => Mood::Unhealthy,
-        Some(Some(_)) => Mood::Untaken,
+        Some(report) if report.verdict == Verdict::Chosen => Mood::Taken,
+        Some(report) if report.health != BranchHealth::Healthy => Mood::Unhealthy,
+        _ => Mood::Untaken,
     }
 }
 
 fn edge_label(label: String, report: Option<&BranchReport>) -> String {
-    let share = report.filter(|report| !report.share.is_zero());
+    // A branch that is certain shows it by its line.
+    let share = report.filter(|r| !r.share.is_zero() && !r.share.is_one());
     let parts = [Some(label), share.map(|r| labels::percent(&r.share))];
     let parts: Vec<String> = parts
         .into_iter()

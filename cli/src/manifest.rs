@@ -1,7 +1,7 @@
 //! Manifests of the group `watershed.dev`: recognising them, and reading the
 //! policy documents among them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watershed_crd::document::TrafficPolicyDocument;
 use watershed_policy::{Code, Diagnostic, Path};
 
@@ -51,7 +51,7 @@ pub fn is_policy(value: &Value) -> bool {
     matches!(kind, Some("TrafficPolicy" | "TrafficPolicyVersion"))
 }
 
-/// Adds the locations of a CIDRCollection manifest to `collections`.
+/// Adds the locations of a `CIDRCollection` manifest to `collections`.
 pub fn add_collection(value: &Value, collections: &mut CidrCollections) {
     if value.get("kind").and_then(Value::as_str) != Some("CIDRCollection") {
         return;
@@ -73,8 +73,9 @@ pub(crate) struct PolicyRead {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Reads the policy document of a manifest.
-pub(crate) fn read_policy(value: &Value) -> PolicyRead {
+/// Reads the policy document of a manifest. What names the object may be
+/// missing where only its policy matters.
+pub(crate) fn read_policy(value: &Value, anonymous: bool) -> PolicyRead {
     let mut read = PolicyRead {
         document: None,
         mended: Mended::default(),
@@ -89,7 +90,11 @@ pub(crate) fn read_policy(value: &Value) -> PolicyRead {
         ));
         return read;
     }
-    let faults = schema::check(value);
+    let faults = if anonymous {
+        schema::check(&named(value))
+    } else {
+        schema::check(value)
+    };
     read.findings = faults.iter().map(|fault| fault.finding.clone()).collect();
     let mut mended = value.clone();
     read.mended = mend::mend(&mut mended, &faults);
@@ -112,6 +117,22 @@ pub(crate) fn read_policy(value: &Value) -> PolicyRead {
         },
     }
     read
+}
+
+/// The manifest with an API version and a name.
+fn named(value: &Value) -> Value {
+    let mut named = value.clone();
+    if named.get("apiVersion").is_none() {
+        named["apiVersion"] = watershed_crd::API_VERSION.into();
+    }
+    match named.get_mut("metadata") {
+        None => named["metadata"] = json!({"name": "policy"}),
+        Some(Value::Object(metadata)) => {
+            metadata.entry("name").or_insert_with(|| "policy".into());
+        }
+        Some(_) => {}
+    }
+    named
 }
 
 /// A finding about a policy document, as one about its manifest.

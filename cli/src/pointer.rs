@@ -28,14 +28,11 @@ impl Pointer {
         for token in text.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
             let index = token.parse().ok();
-            let (segment, next) = match (value, index) {
-                (Some(Value::Array(items)), Some(index)) => {
-                    (Segment::Item(index), items.get(index))
-                }
-                _ => {
-                    let next = value.and_then(|value| value.get(&token));
-                    (Segment::Member(token), next)
-                }
+            let (segment, next) = if let (Some(Value::Array(items)), Some(index)) = (value, index) {
+                (Segment::Item(index), items.get(index))
+            } else {
+                let next = value.and_then(|value| value.get(&token));
+                (Segment::Member(token), next)
             };
             segments.push(segment);
             value = next;

@@ -1,5 +1,5 @@
 //! A policy in any form that users have it: a Route 53 document, or a
-//! TrafficPolicy or TrafficPolicyVersion manifest.
+//! `TrafficPolicy` or `TrafficPolicyVersion` manifest.
 
 use std::path::Path;
 
@@ -61,7 +61,7 @@ impl PolicyInput {
             return Self::broken(Finding::error(Code::InvalidValue, "policy", message));
         }
         if manifest::is_manifest(value) {
-            Self::from_manifest(value, collections)
+            Self::read_manifest(value, collections, true)
         } else {
             Self::from_import(watershed_route53::import_value(value))
         }
@@ -144,8 +144,14 @@ impl PolicyInput {
         }
     }
 
-    fn from_manifest(value: &Value, collections: &CidrCollections) -> Self {
-        let read = manifest::read_policy(value);
+    /// Reads a manifest as it stands in a cluster or a file of manifests: it
+    /// must have a name.
+    pub fn from_manifest(value: &Value, collections: &CidrCollections) -> Self {
+        Self::read_manifest(value, collections, false)
+    }
+
+    fn read_manifest(value: &Value, collections: &CidrCollections, anonymous: bool) -> Self {
+        let read = manifest::read_policy(value, anonymous);
         let mut input = Self {
             origin: Some(Origin::Manifest(manifest::identity(value))),
             findings: read.findings,

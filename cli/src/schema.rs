@@ -4,29 +4,13 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
+use watershed_crd::schema::validation_schema;
+use watershed_crd::{API_VERSION, KINDS};
 use watershed_policy::Code;
 
 use crate::finding::Finding;
 use crate::members::describe;
 use crate::pointer::Pointer;
-
-/// The group and version of every kind.
-pub(crate) const API_VERSION: &str = "watershed.dev/v1alpha1";
-
-const KINDS: [&str; 8] = [
-    "CIDRCollection",
-    "DNSFleet",
-    "HealthCheck",
-    "HostedZone",
-    "PolicyRecord",
-    "RecordSet",
-    "TrafficPolicy",
-    "TrafficPolicyVersion",
-];
-
-fn strict_schema(kind: &str) -> Option<Value> {
-    KINDS.contains(&kind).then(|| serde_json::json!({}))
-}
 
 /// What a schema refuses.
 #[derive(Clone, Debug)]
@@ -57,25 +41,22 @@ pub(crate) fn check(manifest: &Value) -> Vec<SchemaFault> {
     let (Some(kind), Some(version)) = (text("kind"), text("apiVersion")) else {
         return missing_type(manifest);
     };
-    let mut faults = Vec::new();
     if version != API_VERSION {
         let message = format!("The API version is `{API_VERSION}`, not `{version}`");
-        faults.push(value_fault("apiVersion", message));
+        return vec![value_fault("apiVersion", message)];
     }
-    let Some(schema) = strict_schema(kind) else {
+    let Some(schema) = validation_schema(kind) else {
         let kinds = KINDS.join(", ");
         let message = format!("There is no kind `{kind}`; the kinds are {kinds}");
-        faults.push(value_fault("kind", message));
-        return faults;
+        return vec![value_fault("kind", message)];
     };
     match jsonschema::validator_for(&schema) {
-        Ok(validator) => faults.extend(violations(&validator, &schema, manifest)),
-        Err(error) => faults.push(value_fault(
-            "kind",
-            format!("Its schema is broken: {error}"),
-        )),
+        Ok(validator) => violations(&validator, &schema, manifest),
+        Err(error) => {
+            let message = format!("Its schema is broken: {error}");
+            vec![value_fault("kind", message)]
+        }
     }
-    faults
 }
 
 fn missing_type(manifest: &Value) -> Vec<SchemaFault> {

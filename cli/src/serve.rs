@@ -2,6 +2,7 @@
 use std::process::ExitCode;
 /// Answer DNS queries from a directory of manifests
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  watershed serve x")]
 pub struct ServeArgs { /// Directory
  pub dir: std::path::PathBuf }
 /// Stub.

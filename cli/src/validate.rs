@@ -114,7 +114,7 @@ fn check_manifest(value: &Value, collections: &BTreeMap<String, CidrCollections>
     }
     let none = CidrCollections::default();
     let namespace = manifest::identity(value).namespace;
-    PolicyInput::from_value(value, collections.get(&namespace).unwrap_or(&none)).findings
+    PolicyInput::from_manifest(value, collections.get(&namespace).unwrap_or(&none)).findings
 }
 
 /// Objects of other groups often lie beside ours.

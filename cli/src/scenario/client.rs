@@ -125,7 +125,7 @@ impl ClientSpec {
         } else if prefix.is_some() && self.country.is_some() && prefix != self.country {
             let message = format!("`{text}` is not in the country that the client has");
             members.fault(Code::FieldConflict, "subdivision", message);
-        } else if prefix.is_none() && self.network.is_none() {
+        } else if prefix.is_none() && self.network.is_none() && members.get("country").is_none() {
             let message = "A subdivision means nothing without its country: add `country`";
             members.fault(Code::MissingField, "country", message);
         } else {

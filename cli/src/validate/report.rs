@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::console;
-use crate::finding::Finding;
+use crate::finding::{Finding, UNREADABLE};
 use crate::manifest;
 
 use super::Set;
@@ -61,10 +61,9 @@ pub(super) fn text(findings: &[Located], set: &Set) -> String {
             counted(warnings, "warning")
         ),
     };
-    let (files, documents) = (
-        counted(set.files, "file"),
-        counted(set.units.len(), "document"),
-    );
+    let readable = |unit: &&Unit| !matches!(&unit.content, Err(fault) if fault.code == UNREADABLE);
+    let documents = counted(set.units.iter().filter(readable).count(), "document");
+    let files = counted(set.files, "file");
     let _ = writeln!(text, "{found} in {documents} of {files}");
     text
 }
