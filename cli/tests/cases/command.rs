@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 
 use crate::assert_none;
-use crate::corpus::{Case, corpus};
+use crate::corpus::{Case, corpus, root};
 use crate::library::Databases;
 
 #[test]
@@ -36,6 +36,7 @@ fn run_all(cases: &[(usize, Case)], databases: &Databases) -> Vec<String> {
 
 fn run(index: usize, case: &Case, databases: &Databases) -> Vec<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
+    command.current_dir(root());
     command.args(["simulate", "-", "-o", "json"]);
     if let Some(database) = databases.file(index, case) {
         command.arg("--geo-database").arg(database);

@@ -10,8 +10,9 @@ use watershed_policy::{Coordinates, Location};
 use crate::expect::Expect;
 
 /// Members of a group or a case that are members of a scenario.
-const SCENARIO: [&str; 7] = [
+const SCENARIO: [&str; 8] = [
     "policy",
+    "policyFile",
     "client",
     "health",
     "endpointHealth",

@@ -1,0 +1,13 @@
+//! `watershed serve` as its users meet it: the real binary, a real directory,
+//! real queries.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod changes;
+mod inputs;
+mod server;
+mod start;
+mod versions;
