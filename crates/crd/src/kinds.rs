@@ -1,6 +1,7 @@
 //! The list of kinds, and an object of any of them.
 
 use kube::{CustomResourceExt, Resource};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -41,7 +42,8 @@ macro_rules! kinds {
         pub const KINDS: [&str; 8] = [$(stringify!($kind)),+];
 
         /// An object of any kind.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
         pub enum Manifest {
             $(
                 #[doc = concat!("An object of kind ", stringify!($kind), ".")]
