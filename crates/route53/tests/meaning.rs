@@ -12,7 +12,9 @@ mod common;
 use common::{assert_same_answers, policy, route53_documents, trafficpolicy_documents, views};
 use proptest::prelude::*;
 use serde_json::Value;
-use watershed_route53::{FormatVersion, export, fault_text, import, import_value, portable_names};
+use watershed_route53::{
+    FormatVersion, export, fault_text, import, import_value, merge_places, portable_names,
+};
 
 fn import_ok(value: &Value) -> watershed_route53::Import {
     import_value(value).unwrap_or_else(|faults| panic!("{}\n{value:#}", fault_text(&faults)))
@@ -56,11 +58,13 @@ proptest! {
     }
 
     #[test]
-    fn portable_names_keep_every_answer(value in route53_documents(), views in views()) {
+    fn portable_names_and_merged_places_keep_every_answer(value in route53_documents(), views in views()) {
         let document = import_ok(&value).document;
         let (portable, renames) = portable_names(&document);
         prop_assert!(renames.is_empty(), "{:?}", renames);
         assert_same_answers(&policy(&document), &policy(&portable), &views);
+        let merged = merge_places(&document);
+        assert_same_answers(&policy(&document), &policy(&merged), &views);
     }
 
     #[test]
