@@ -4,16 +4,44 @@
 //! references go in; policies, findings, plans and snapshots come out.
 //!
 //! * [`compile_policy`] turns a document into a checked policy, with every
-//!   finding; [`digest`] tells documents apart.
-//! * [`parse_rdata`] reads record data.
+//!   finding; [`digest`] tells documents apart; [`parse_rdata`] reads record
+//!   data.
+//! * [`Resources`] is the index of all objects.
+//! * [`mint::plan`] says which versions are to be made of working documents.
+//! * [`compile`] turns the index into a snapshot, with a [`Verdict`] on every
+//!   object, and falls back to what was served before wherever a change
+//!   cannot be.
 
+mod alias;
+mod allowed;
+mod checks;
 mod digest;
 mod document;
+mod draft;
+pub mod mint;
+mod object;
+mod previous;
 pub mod rdata;
+mod record;
+mod resources;
+mod rrset;
+mod snapshot;
+mod traffic_policy;
+mod verdict;
+mod version;
+mod zone;
 
 pub use digest::{Digest, digest};
 pub use document::{
     CidrLocations, ObjectAddress, References, check_names, compile_policy, convert, has_errors,
     is_node_name,
 };
+pub use object::{Age, Kind, ObjectKey, ObjectRef};
+pub use previous::Previous;
 pub use rdata::{RdataError, parse_rdata};
+pub use resources::{
+    Applied, DEFAULT_NAMESPACE, Object, Resource, Resources, Table, Version, version_key,
+};
+pub use snapshot::{Compiled, compile};
+pub use verdict::{Condition, ConditionType, Reason, Serving, Verdict};
+pub use version::check_document;

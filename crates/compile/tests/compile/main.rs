@@ -2,3 +2,6 @@
 
 mod digest;
 mod documents;
+mod minting;
+mod serving;
+mod support;

@@ -1,0 +1,75 @@
+//! What is said about health checks and CIDR collections.
+
+use ipnet::IpNet;
+use watershed_crd::health_check::HealthCheckSpec;
+
+use crate::document::{CidrLocations, is_node_name};
+use crate::object::{Kind, ObjectRef};
+use crate::resources::Resources;
+use crate::verdict::{Problem, Reason, Report, Reports};
+
+/// Reports on every health check and CIDR collection.
+pub(crate) fn report(resources: &Resources, reports: &mut Reports) {
+    for (key, check) in &resources.health_checks {
+        let report = Report {
+            generation: check.generation,
+            problems: probe(&check.spec).into_iter().collect(),
+            ..Report::default()
+        };
+        reports.insert(ObjectRef::new(Kind::HealthCheck, key.clone()), report);
+    }
+    for (key, collection) in &resources.cidr_collections {
+        let report = Report {
+            generation: collection.generation,
+            problems: blocks(&collection.spec),
+            ..Report::default()
+        };
+        reports.insert(ObjectRef::new(Kind::CIDRCollection, key.clone()), report);
+    }
+}
+
+/// A check is of exactly one kind.
+fn probe(spec: &HealthCheckSpec) -> Option<Problem> {
+    let kinds = [
+        ("http", spec.http.is_some()),
+        ("tcp", spec.tcp.is_some()),
+        ("grpc", spec.grpc.is_some()),
+        ("dns", spec.dns.is_some()),
+        ("calculated", spec.calculated.is_some()),
+        ("workload", spec.workload.is_some()),
+        ("endpointSlices", spec.endpoint_slices.is_some()),
+        ("prometheus", spec.prometheus.is_some()),
+    ];
+    let set: Vec<&str> = (kinds.iter().filter(|(_, set)| *set))
+        .map(|(name, _)| *name)
+        .collect();
+    let message = match set.as_slice() {
+        [_] => return None,
+        [] => format!(
+            "one of {} must be set",
+            kinds.map(|(name, _)| name).join(", ")
+        ),
+        several => format!("{} exclude each other; keep one", several.join(" and ")),
+    };
+    Some(Problem::new(Reason::InvalidSpec, "spec", message))
+}
+
+fn blocks(locations: &CidrLocations) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, blocks) in locations {
+        let field = format!("spec.locations.{name}");
+        if !is_node_name(name) {
+            let message =
+                format!("`{name}` is not a location name: take letters, digits, `-` and `_`");
+            problems.push(Problem::new(Reason::InvalidSpec, field.clone(), message));
+        }
+        for block in blocks
+            .iter()
+            .filter(|block| block.parse::<IpNet>().is_err())
+        {
+            let message = format!("`{block}` is not a block such as 192.0.2.0/24");
+            problems.push(Problem::new(Reason::InvalidSpec, field.clone(), message));
+        }
+    }
+    problems
+}

@@ -1,0 +1,154 @@
+//! A zone being filled: who holds which name, and what is there.
+
+use std::collections::HashMap;
+
+use watershed_crd::hosted_zone::HostedZoneSpec;
+use watershed_snapshot::record_type::{CNAME, NS, SOA};
+use watershed_snapshot::{OwnerName, Zone, ZoneError};
+
+use crate::object::{ObjectKey, ObjectRef};
+use crate::previous::{Claimant, Content, Placed};
+use crate::resources::Object;
+use crate::zone::ZoneHead;
+
+/// A zone being filled.
+#[derive(Debug)]
+pub(crate) struct Draft<'r> {
+    pub(crate) zone: &'r Object<HostedZoneSpec>,
+    pub(crate) head: ZoneHead,
+    /// Types at each name with their holders.
+    claims: HashMap<OwnerName, Vec<(u16, Claimant)>>,
+    pub(crate) placed: Vec<(Claimant, Placed)>,
+    pub(crate) aliases: Vec<Alias>,
+}
+
+/// A name that is to give the answers of another.
+#[derive(Clone, Debug)]
+pub(crate) struct Alias {
+    pub(crate) claimant: Claimant,
+    pub(crate) owner: OwnerName,
+    pub(crate) record_type: u16,
+    pub(crate) target: AliasTo,
+    /// The field to name in findings.
+    pub(crate) field: String,
+}
+
+/// Where an alias points.
+#[derive(Clone, Debug)]
+pub(crate) enum AliasTo {
+    Record(ObjectKey),
+    Name(OwnerName),
+}
+
+impl<'r> Draft<'r> {
+    pub(crate) fn new(zone: &'r Object<HostedZoneSpec>, head: ZoneHead) -> Self {
+        let own = |record_type| {
+            let claimant = Claimant::Zone(zone.key.clone(), "@".to_owned(), record_type);
+            (record_type, claimant)
+        };
+        Self {
+            zone,
+            claims: HashMap::from([(head.apex.clone(), vec![own(SOA), own(NS)])]),
+            head,
+            placed: Vec::new(),
+            aliases: Vec::new(),
+        }
+    }
+
+    /// Takes types at a name, all or none.
+    ///
+    /// # Errors
+    /// Why they cannot be had, as the rest of a sentence.
+    pub(crate) fn claim(
+        &mut self,
+        owner: &OwnerName,
+        types: &[u16],
+        claimant: &Claimant,
+    ) -> Result<(), String> {
+        if types.contains(&NS) && owner.is_wildcard() {
+            return Err(format!(
+                "{owner} is a wildcard, which cannot have name servers"
+            ));
+        }
+        let held = self.claims.get(owner).map_or(&[][..], Vec::as_slice);
+        if types.contains(&CNAME) && *owner == self.head.apex {
+            return Err(format!(
+                "{owner} is the apex, which has SOA and NS records, and a CNAME suffers no data \
+                 beside it; use an alias"
+            ));
+        }
+        if let Some((kind, holder)) = held.iter().find(|(held, _)| types.contains(held)) {
+            let by = by(holder, claimant);
+            return Err(format!(
+                "type {} at {owner} is already served {by}",
+                type_name(*kind)
+            ));
+        }
+        if let Some((kind, holder)) = held
+            .iter()
+            .find(|(held, _)| *held == CNAME || types.contains(&CNAME))
+        {
+            let by = by(holder, claimant);
+            return Err(format!(
+                "a CNAME suffers no data beside it, and {owner} has type {} served {by}",
+                type_name(*kind)
+            ));
+        }
+        let taken = types.iter().map(|kind| (*kind, claimant.clone()));
+        self.claims.entry(owner.clone()).or_default().extend(taken);
+        Ok(())
+    }
+
+    pub(crate) fn place(&mut self, claimant: Claimant, owner: OwnerName, content: Content) {
+        self.placed.push((claimant, Placed { owner, content }));
+    }
+
+    /// The finished zone, and what it would not take: nothing, as long as the
+    /// claims follow the rules of the zone.
+    pub(crate) fn build(
+        &self,
+        serial: u32,
+    ) -> Result<(Zone, Vec<(&Claimant, ZoneError)>), ZoneError> {
+        let apex = &self.head.apex;
+        let mut builder = Zone::builder(apex.clone(), self.head.soa(serial))?;
+        builder.insert(apex, self.head.ns.clone())?;
+        let mut refused = Vec::new();
+        for (claimant, Placed { owner, content }) in &self.placed {
+            let added = match content {
+                Content::Static(set) => builder.insert(owner, set.clone()),
+                Content::Policy(binding) => builder.bind(owner, binding.clone()),
+            };
+            if let Err(error) = added {
+                refused.push((claimant, error));
+            }
+        }
+        Ok((builder.build(), refused))
+    }
+}
+
+/// Who holds a name, as far as the owner of another object may know.
+fn by(holder: &Claimant, reader: &Claimant) -> String {
+    match holder {
+        Claimant::Zone(..) => "by the zone itself".to_owned(),
+        Claimant::Object(ObjectRef { kind, key }) if namespace(reader) == key.namespace => {
+            format!("by {kind} {}", key.name)
+        }
+        Claimant::Object(ObjectRef { kind, .. }) => format!("by a {kind} of another namespace"),
+    }
+}
+
+fn namespace(claimant: &Claimant) -> &str {
+    match claimant {
+        Claimant::Zone(zone, ..) => &zone.namespace,
+        Claimant::Object(object) => &object.key.namespace,
+    }
+}
+
+/// Name of a type by IANA number, `TYPE12345` for others (RFC 3597).
+pub(crate) fn type_name(record_type: u16) -> String {
+    match record_type {
+        SOA => "SOA".to_owned(),
+        _ => watershed_crd::document::RecordType::from_number(record_type)
+            .map_or_else(|| format!("TYPE{record_type}"), |kind| kind.to_string()),
+    }
+}

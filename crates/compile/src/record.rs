@@ -1,0 +1,146 @@
+//! Policy records: which version a name is to serve.
+
+use std::sync::Arc;
+
+use watershed_crd::policy_record::PolicyRecordSpec;
+use watershed_snapshot::{Binding, PolicyVersion};
+
+use crate::object::ObjectKey;
+use crate::resources::{Object, Resources, version_key};
+use crate::verdict::{Problem, Reason};
+use crate::version::Versions;
+use crate::zone::{referred, ttl};
+
+/// The channel that every policy has: its highest version that can be served.
+const LATEST: &str = "latest";
+
+/// What a record asks for.
+///
+/// # Errors
+/// Everything that stands against it.
+pub(crate) fn binding(
+    resources: &Resources,
+    versions: &Versions,
+    record: &Object<PolicyRecordSpec>,
+) -> Result<Binding, Vec<Problem>> {
+    let ttl = ttl(record.spec.ttl_seconds)
+        .map_err(|message| Problem::new(Reason::InvalidSpec, "spec.ttlSeconds", message));
+    let version = version(resources, versions, record);
+    match (version, ttl) {
+        (Ok(version), Ok(ttl)) => Ok(Binding {
+            record_types: version.policy.record_types().to_vec(),
+            version,
+            ttl,
+        }),
+        (version, ttl) => Err(version.err().into_iter().chain(ttl.err()).collect()),
+    }
+}
+
+fn version(
+    resources: &Resources,
+    versions: &Versions,
+    record: &Object<PolicyRecordSpec>,
+) -> Result<Arc<PolicyVersion>, Problem> {
+    let spec = &record.spec;
+    let policy = referred(&spec.policy_ref, &record.key.namespace);
+    if policy.namespace != record.key.namespace {
+        let message = format!(
+            "policy {policy} is in another namespace, which does not share it; refer to a \
+             policy of namespace {}",
+            record.key.namespace
+        );
+        return Err(Problem::new(
+            Reason::RefNotPermitted,
+            "spec.policyRef",
+            message,
+        ));
+    }
+    match (spec.version, &spec.channel) {
+        (Some(number), None) => pinned(resources, versions, record, &policy, number),
+        (None, Some(_)) if spec.digest.is_some() => {
+            let message = "a digest belongs to a version, not to a channel; remove one";
+            Err(Problem::new(Reason::InvalidSpec, "spec.digest", message))
+        }
+        (None, Some(channel)) if channel == LATEST => {
+            let latest = versions.latest(resources, &policy).cloned();
+            latest.ok_or_else(|| unknown(resources, &policy, "spec.channel", "no version yet"))
+        }
+        (None, Some(channel)) => followed(resources, versions, &policy, channel),
+        _ => {
+            let message = "exactly one of version and channel must be set";
+            Err(Problem::new(Reason::InvalidSpec, "spec", message))
+        }
+    }
+}
+
+fn pinned(
+    resources: &Resources,
+    versions: &Versions,
+    record: &Object<PolicyRecordSpec>,
+    policy: &ObjectKey,
+    number: i32,
+) -> Result<Arc<PolicyVersion>, Problem> {
+    let version = numbered(resources, versions, policy, number, "spec.version")?;
+    match &record.spec.digest {
+        Some(digest) if *digest != version.digest => {
+            let message = format!(
+                "version {number} of {} has the digest {}, not this one",
+                policy.name, version.digest
+            );
+            Err(Problem::new(Reason::DigestMismatch, "spec.digest", message))
+        }
+        _ => Ok(version),
+    }
+}
+
+fn followed(
+    resources: &Resources,
+    versions: &Versions,
+    policy: &ObjectKey,
+    channel: &str,
+) -> Result<Arc<PolicyVersion>, Problem> {
+    let object = resources.traffic_policies.get(policy);
+    let number = object.and_then(|object| object.spec.channels.get(channel));
+    match number {
+        Some(number) => numbered(resources, versions, policy, *number, "spec.channel"),
+        None => {
+            let what = format!("no channel `{channel}`");
+            Err(unknown(resources, policy, "spec.channel", &what))
+        }
+    }
+}
+
+fn numbered(
+    resources: &Resources,
+    versions: &Versions,
+    policy: &ObjectKey,
+    number: i32,
+    field: &str,
+) -> Result<Arc<PolicyVersion>, Problem> {
+    let key = version_key(policy, u32::try_from(number).unwrap_or(0));
+    if !resources.versions.contains_key(&key) {
+        return Err(unknown(
+            resources,
+            policy,
+            field,
+            &format!("no version {number}"),
+        ));
+    }
+    versions.get(&key).cloned().ok_or_else(|| {
+        let message = format!("version {number} of policy {} has faults", policy.name);
+        Problem::new(Reason::VersionNotAccepted, field, message)
+    })
+}
+
+/// A policy lacks what is asked for, or is not there at all.
+fn unknown(resources: &Resources, policy: &ObjectKey, field: &str, lacks: &str) -> Problem {
+    let exists = resources.traffic_policies.contains_key(policy)
+        || resources.versions_of(policy).next().is_some();
+    if exists {
+        let message = format!("policy {} has {lacks}", policy.name);
+        Problem::new(Reason::VersionNotFound, field, message)
+    } else {
+        let message = format!("there is no policy {policy}");
+        Problem::new(Reason::PolicyNotFound, "spec.policyRef", message)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is said about working documents.
+
+use crate::mint::{Mint, Refusal, plan_one};
+use crate::object::{Kind, ObjectKey, ObjectRef};
+use crate::resources::{Object, Resources, version_key};
+use crate::verdict::{Problem, Reason, Report, Reports, errors};
+use crate::version::{Versions, check_document, fault, missing_checks, summary};
+use watershed_crd::traffic_policy::TrafficPolicySpec;
+
+/// Reports on every `TrafficPolicy`.
+pub(crate) fn report(resources: &Resources, versions: &Versions, reports: &mut Reports) {
+    for (key, policy) in &resources.traffic_policies {
+        let mut report = Report {
+            generation: policy.generation,
+            ..Report::default()
+        };
+        document(resources, policy, &mut report);
+        mint(resources, policy, &mut report);
+        channels(resources, versions, key, policy, &mut report);
+        let object = ObjectRef::new(Kind::TrafficPolicy, key.clone());
+        reports.insert(object, report);
+    }
+}
+
+fn document(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &mut Report) {
+    let Some(document) = &policy.spec.document else {
+        return;
+    };
+    let (compiled, findings) = check_document(resources, &policy.key.namespace, document);
+    let (faults, warnings) = errors(findings);
+    report.problems.extend(faults.into_iter().map(fault));
+    report.warnings = warnings;
+    if let Some(compiled) = compiled {
+        report.accepted = summary(document);
+        report.problems.extend(missing_checks(resources, &compiled));
+    }
+}
+
+fn mint(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &mut Report) {
+    let message = match plan_one(resources, policy) {
+        Mint::NoDocument => "versions are authored".to_owned(),
+        Mint::Holds(number) => format!("version {number}"),
+        Mint::Make(version) => format!("version {} is to be made", version.spec.version),
+        // Told already, fault by fault.
+        Mint::Refused(Refusal::Invalid(_) | Refusal::Unresolved(_)) => return,
+        Mint::Refused(refusal) => {
+            let reason = match refusal {
+                Refusal::VersionConflict { .. } => Reason::VersionConflict,
+                _ => Reason::NumberTooLow,
+            };
+            let (field, message) = refusal.explain();
+            report.problems.push(Problem::new(reason, field, message));
+            return;
+        }
+    };
+    report.ready = Some((Reason::Minted, message));
+}
+
+/// Channels point at versions that can be served.
+fn channels(
+    resources: &Resources,
+    versions: &Versions,
+    key: &ObjectKey,
+    policy: &Object<TrafficPolicySpec>,
+    report: &mut Report,
+) {
+    for (channel, number) in &policy.spec.channels {
+        let version = version_key(key, u32::try_from(*number).unwrap_or(0));
+        if versions.get(&version).is_some() {
+            continue;
+        }
+        let (reason, what) = match resources.versions.contains_key(&version) {
+            true => (Reason::VersionNotAccepted, "has faults"),
+            false => (Reason::VersionNotFound, "does not exist"),
+        };
+        let message = format!("version {number} {what}");
+        let field = format!("spec.channels.{channel}");
+        report.problems.push(Problem::new(reason, field, message));
+    }
+}
