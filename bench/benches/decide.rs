@@ -1,5 +1,9 @@
 //! What a decision costs, without any DNS around it.
-#![allow(clippy::expect_used, missing_docs, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
 
 use std::hint::black_box;
 
@@ -27,12 +31,20 @@ fn decide(criterion: &mut Criterion) {
     let primary_down = Health::new(&policy, |check| !check.ends_with("asia-primary"), |_| true);
     let mut group = criterion.benchmark_group("getting-started");
     for (name, health) in [("healthy", &healthy), ("primary down", &primary_down)] {
-        let view = View { client: &client, health, latency: None };
+        let view = View {
+            client: &client,
+            health,
+            latency: None,
+        };
         group.bench_function(format!("decide, {name}"), |bencher| {
             bencher.iter(|| policy.decide(1, black_box(&view), &mut |_| 0, &mut ()));
         });
     }
-    let view = View { client: &client, health: &healthy, latency: None };
+    let view = View {
+        client: &client,
+        health: &healthy,
+        latency: None,
+    };
     group.bench_function("distribution", |bencher| {
         bencher.iter(|| policy.distribution(1, black_box(&view)));
     });

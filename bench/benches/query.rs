@@ -1,5 +1,9 @@
 //! What a query costs: the packet path alone, and over a real socket.
-#![allow(clippy::expect_used, missing_docs, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -36,7 +40,11 @@ fn packets(criterion: &mut Criterion) {
     let source = SocketAddr::from(([127, 0, 0, 1], 40_000));
     let cases = [
         ("policy", "n500.example.com.", None),
-        ("policy, client subnet", "n500.example.com.", Some("133.0.0.0/24")),
+        (
+            "policy, client subnet",
+            "n500.example.com.",
+            Some("133.0.0.0/24"),
+        ),
         ("no such name", "none.example.com.", None),
         ("refused", "www.example.net.", None),
     ];

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use watershed_compile::{References, compile_policy};
-use watershed_crd::TrafficPolicy;
+use kube::ResourceExt;
+use watershed_compile::{References, Resources, compile_policy};
+use watershed_crd::traffic_policy_version::TrafficPolicyVersionSpec;
+use watershed_crd::{HostedZone, PolicyRecord, TrafficPolicy, TrafficPolicyVersion};
 use watershed_policy::{Limits, Policy};
 use watershed_snapshot::{Binding, OwnerName, PolicyVersion, RrSet, Snapshot, Zone};
 
@@ -64,3 +66,47 @@ fn soa(apex: &OwnerName) -> RrSet {
         rdata: vec![rdata.into_boxed_slice()],
     }
 }
+
+/// The getting-started policy at version 1, a zone example.com, and `count`
+/// records in it that serve the policy.
+///
+/// # Errors
+/// When the example is not valid.
+pub fn many_records(count: usize) -> anyhow::Result<Resources> {
+    let mut resources = Resources::new();
+    let policy: TrafficPolicy = serde_yaml::from_str(GETTING_STARTED)?;
+    let version = TrafficPolicyVersionSpec {
+        policy_name: "web".to_owned(),
+        version: 1,
+        description: None,
+        document: policy.spec.document.context("the example has a document")?,
+    };
+    resources.apply(in_shop(TrafficPolicyVersion::new("web-v1", version)));
+    resources.apply(serde_yaml::from_str::<HostedZone>(ZONE)?);
+    let record: PolicyRecord = serde_yaml::from_str(RECORD)?;
+    for index in 0..count {
+        let mut spec = record.spec.clone();
+        spec.name = format!("n{index}");
+        resources.apply(in_shop(PolicyRecord::new(&spec.name.clone(), spec)));
+    }
+    Ok(resources)
+}
+
+fn in_shop<K: ResourceExt>(mut object: K) -> K {
+    object.meta_mut().namespace = Some("shop".to_owned());
+    object
+}
+
+const ZONE: &str = "
+metadata: {name: example-com, namespace: shop}
+apiVersion: watershed.dev/v1alpha1
+kind: HostedZone
+spec: {domain: example.com, nameservers: {names: [ns1.example.net.]}}
+";
+
+const RECORD: &str = "
+metadata: {name: any}
+apiVersion: watershed.dev/v1alpha1
+kind: PolicyRecord
+spec: {hostedZoneRef: {name: example-com}, name: any, policyRef: {name: web}, version: 1}
+";

@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod hostnames;
 mod inputs;
 mod server;
 mod start;

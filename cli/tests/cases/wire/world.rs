@@ -27,17 +27,21 @@ pub(super) struct World {
     latency: Option<LatencyTable>,
     /// Where the clients are that the cases describe by their place.
     places: Vec<(IpNet, Location)>,
+    /// The location database of cases that state none.
+    geo: Arc<GeoDatabase>,
     /// Stand-ins for the hosts that aliases name, by name without final dot.
     hosts: BTreeMap<String, u8>,
 }
 
 impl World {
-    pub(super) fn of(served: &[(&Case, Served)]) -> Self {
+    pub(super) fn of(served: &[(&Case, &Served)]) -> Self {
+        let places = places(served);
         Self {
             snapshot: Arc::new(snapshot(served)),
             health: health(served),
             latency: latency(served),
-            places: places(served),
+            geo: Arc::new(database(&places)),
+            places,
             hosts: hosts(served),
         }
     }
@@ -56,9 +60,12 @@ impl World {
 
     /// The location database of a case: its own entries, and the networks
     /// that were made for places.
-    pub(super) fn geo(&self, case: &Case) -> GeoDatabase {
-        let places: Vec<_> = self.places.iter().chain(&case.locations).cloned().collect();
-        GeoDatabase::from_mmdb(testing::mmdb(&places)).unwrap()
+    pub(super) fn geo(&self, case: &Case) -> Arc<GeoDatabase> {
+        if case.locations.is_empty() {
+            return Arc::clone(&self.geo);
+        }
+        let places = self.places.iter().chain(&case.locations);
+        Arc::new(database(&places.cloned().collect::<Vec<_>>()))
     }
 
     /// A value of a policy as record data.
@@ -92,6 +99,10 @@ impl World {
     }
 }
 
+fn database(places: &[(IpNet, Location)]) -> GeoDatabase {
+    GeoDatabase::from_mmdb(testing::mmdb(places)).unwrap()
+}
+
 /// The address of the `number`th host that no zone has.
 fn stand_in(number: u8, record_type: u16) -> IpAddr {
     if record_type == record_type::AAAA {
@@ -101,7 +112,7 @@ fn stand_in(number: u8, record_type: u16) -> IpAddr {
     }
 }
 
-fn snapshot(served: &[(&Case, Served)]) -> Snapshot {
+fn snapshot(served: &[(&Case, &Served)]) -> Snapshot {
     let apex = OwnerName::from_text(APEX).unwrap();
     let mut zone = Zone::builder(apex.clone(), soa(&apex)).unwrap();
     for (_, served) in served {
@@ -127,7 +138,7 @@ fn soa(apex: &OwnerName) -> RrSet {
     }
 }
 
-fn health(served: &[(&Case, Served)]) -> HealthStates {
+fn health(served: &[(&Case, &Served)]) -> HealthStates {
     let mut states = HealthStates::all_healthy();
     for (case, served) in served {
         let namespace = &served.version.namespace;
@@ -150,7 +161,7 @@ fn unhealthy<'a>(case: &'a Case, member: &str) -> impl Iterator<Item = &'a Strin
 }
 
 /// One row for each case that states latencies.
-fn latency(served: &[(&Case, Served)]) -> Option<LatencyTable> {
+fn latency(served: &[(&Case, &Served)]) -> Option<LatencyTable> {
     let mut table = String::new();
     for (case, served) in served {
         if let Some(latency) = case.scenario.get("latency") {
@@ -160,7 +171,7 @@ fn latency(served: &[(&Case, Served)]) -> Option<LatencyTable> {
     (!table.is_empty()).then(|| LatencyTable::from_yaml(&table).unwrap())
 }
 
-fn places(served: &[(&Case, Served)]) -> Vec<(IpNet, Location)> {
+fn places(served: &[(&Case, &Served)]) -> Vec<(IpNet, Location)> {
     let own = served.iter().filter(|(_, served)| served.own_network);
     let placed = own.filter_map(|(case, served)| {
         let client = case
@@ -171,7 +182,7 @@ fn places(served: &[(&Case, Served)]) -> Vec<(IpNet, Location)> {
     placed.collect()
 }
 
-fn hosts(served: &[(&Case, Served)]) -> BTreeMap<String, u8> {
+fn hosts(served: &[(&Case, &Served)]) -> BTreeMap<String, u8> {
     let endpoints = served
         .iter()
         .flat_map(|(_, served)| served.version.policy.endpoints());
