@@ -74,6 +74,7 @@ impl Server {
                 "--state",
             ])
             .arg(state.path())
+            .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()?;
         let said = process.stdout.take().context("no standard output")?;
