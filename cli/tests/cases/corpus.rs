@@ -100,7 +100,7 @@ fn case(file: &str, mut members: Map<String, Value>) -> Case {
     let expect = serde_json::from_value(expect).unwrap_or_else(|e| panic!("{file}: {name}: {e}"));
     let locations = members.remove("locations");
     if let Some(document) = members.remove("document") {
-        members.insert("policy".into(), manifest(document));
+        members.insert("policy".into(), manifest(&document));
     }
     for member in members.keys() {
         assert!(
@@ -125,7 +125,7 @@ fn text(members: &mut Map<String, Value>, name: &str) -> String {
     }
 }
 
-fn manifest(document: Value) -> Value {
+fn manifest(document: &Value) -> Value {
     json!({
         "apiVersion": "watershed.dev/v1alpha1",
         "kind": "TrafficPolicy",

@@ -12,21 +12,24 @@ use serde_json::Value;
 pub(crate) struct Expect {
     outcome: Option<String>,
     answers: Option<Answers>,
-    #[serde(default, deserialize_with = "stated")]
-    subset: Option<Option<Subset>>,
+    #[serde(default)]
+    subset: Pool,
     pub(crate) scope: Option<Scope>,
     diagnostics: Option<Vec<Fault>>,
     includes: Option<Vec<Fault>>,
     errors: Option<usize>,
 }
 
-/// Tells a member that is null from one that is not there.
-fn stated<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+/// From what an answer is drawn.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Pool {
+    #[default]
+    #[serde(skip)]
+    Unstated,
+    /// Answers are whole: the member is null.
+    Whole(()),
+    Drawn(Subset),
 }
 
 #[derive(Deserialize)]
@@ -115,8 +118,10 @@ impl Expect {
 
     /// How many values an answer has, if it is a part of a pool.
     pub(crate) fn subset_size(&self) -> Option<usize> {
-        let subset = self.subset.as_ref()?.as_ref()?;
-        usize::try_from(subset.size).ok()
+        match &self.subset {
+            Pool::Drawn(subset) => usize::try_from(subset.size).ok(),
+            Pool::Unstated | Pool::Whole(()) => None,
+        }
     }
 
     /// Every difference to a report of `watershed simulate`.
@@ -140,9 +145,9 @@ impl Expect {
 
     fn compare_subset(&self, actual: &Value, found: &mut Vec<String>) {
         let same = match &self.subset {
-            None => return,
-            Some(None) => actual.is_null(),
-            Some(Some(subset)) => {
+            Pool::Unstated => true,
+            Pool::Whole(()) => actual.is_null(),
+            Pool::Drawn(subset) => {
                 actual["size"] == subset.size && set(&actual["of"]) == names(&subset.of)
             }
         };

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net};
 use num_traits::One;
 use serde_json::json;
+use watershed::cidr::CidrCollections;
 use watershed::policy_input::PolicyInput;
 use watershed_policy::{Client, Health, Policy, View};
 
@@ -31,7 +32,7 @@ fn policy(weight: u32) -> Policy {
             },
         }},
     });
-    PolicyInput::from_value(&manifest, &Default::default())
+    PolicyInput::from_value(&manifest, &CidrCollections::default())
         .policy
         .unwrap()
 }
