@@ -69,7 +69,8 @@ pub(crate) const GROUP_OF_KIND: &str = "\
 ///
 /// `L0` are the rules that lead only to endpoints, `L1` those that lead only
 /// to endpoints and `L0`, and so on. The rules are free of cycles and at most
-/// that deep exactly when the last round holds all of them. CEL has no
+/// that deep exactly when the last round holds all of them. A rule that does
+/// not exist counts for nothing: it is [`TARGETS_EXIST`] that tells. CEL has no
 /// variables here, but `[value].all(name, …)` binds one, so that each round is
 /// evaluated once.
 pub(crate) fn acyclic() -> String {
@@ -79,7 +80,7 @@ pub(crate) fn acyclic() -> String {
         let last = round - 1;
         rule += &format!(
             "[self.rules.filter(n, self.rules[n].branches.all(b, \
-             !has(b.rule) || b.rule in L{last}))].all(L{round}, "
+             !has(b.rule) || b.rule in L{last} || !(b.rule in self.rules)))].all(L{round}, "
         );
     }
     rule += &format!("L{}.size() == self.rules.size()", MAX_DEPTH - 1);

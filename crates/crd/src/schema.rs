@@ -123,6 +123,22 @@ fn close(schema: &mut Map<String, Value>) {
     if schema.contains_key("properties") {
         schema.insert("additionalProperties".into(), false.into());
     }
+    if let Some(pattern) = key_pattern(schema) {
+        let keys = json!({"type": "string", "pattern": pattern});
+        schema.insert("propertyNames".into(), keys);
+    }
+}
+
+/// The pattern of a map's keys. In a definition only a rule can say it, as
+/// structural schemas have no `propertyNames`.
+fn key_pattern(schema: &Map<String, Value>) -> Option<String> {
+    let rules = schema.get("x-kubernetes-validations")?.as_array()?;
+    let mut patterns = rules.iter().filter_map(|rule| {
+        let matches = rule["rule"].as_str()?;
+        let rest = matches.strip_prefix("self.all(k, k.matches('")?;
+        rest.split_once("')").map(|(pattern, _)| pattern.to_owned())
+    });
+    patterns.next()
 }
 
 /// Adds the fields that every object has. The length of the name bounds what

@@ -178,6 +178,35 @@ fn every_fault_of_a_manifest_is_told() {
     );
 }
 
+#[test]
+fn names_are_checked_like_values() {
+    let cases = [
+        (
+            "TrafficPolicy",
+            "/spec/document/rules",
+            json!({"by place": {"type": "MultiValue", "branches": [{"endpoint": "a"}]}}),
+        ),
+        (
+            "TrafficPolicyVersion",
+            "/spec/document/endpoints",
+            json!({"-a": {"values": ["10 mx1.example.net."]}}),
+        ),
+        ("TrafficPolicy", "/spec/channels", json!({"Stable": 1})),
+        (
+            "CIDRCollection",
+            "/spec/locations",
+            json!({"head quarters": ["203.0.113.0/24"]}),
+        ),
+    ];
+    for (kind, pointer, value) in cases {
+        assert_eq!(
+            refused(&edited(kind, &[(pointer, value)])),
+            [pointer],
+            "{kind}"
+        );
+    }
+}
+
 /// YAML 1.1 reads `NO`, `on` and the like as booleans.
 #[test]
 fn values_of_another_type_are_refused() {
