@@ -28,6 +28,8 @@ pub(crate) struct OutgoingMessage {
     authorities: Vec<Record>,
     additionals: Vec<Record>,
     edns: Option<Edns>,
+    /// Stands for the question where that cannot be repeated.
+    no_question: Option<Queries>,
 }
 
 impl OutgoingMessage {
@@ -43,6 +45,7 @@ impl OutgoingMessage {
             authorities: Vec::new(),
             additionals: Vec::new(),
             edns,
+            no_question: no_question(&request.queries),
         };
         if let Err(error) = message.fill(request, reply) {
             tracing::error!(%error, "cannot encode a reply");
@@ -140,6 +143,7 @@ impl OutgoingMessage {
         std::slice::Iter<'q, Record>,
         std::slice::Iter<'q, Record>,
     > {
+        let queries = self.no_question.as_ref().unwrap_or(queries);
         let builder = MessageResponseBuilder::new(queries, self.edns.as_ref());
         builder.build(
             self.metadata,
@@ -154,6 +158,36 @@ impl OutgoingMessage {
     pub(crate) fn metadata(&self) -> Metadata {
         self.metadata
     }
+}
+
+/// Nothing in place of a question that must not be repeated.
+fn no_question(queries: &Queries) -> Option<Queries> {
+    points_into_header(queries)
+        .then(|| Queries::read(&mut BinDecoder::new(&[]), 0).ok())
+        .flatten()
+}
+
+/// Whether a name in the question goes on in the header, by a compression
+/// pointer (RFC 1035 section 4.1.4). No sane query does, and since the reply
+/// has another header, the name would read differently there.
+pub(crate) fn points_into_header(queries: &Queries) -> bool {
+    let mut octets = queries.as_bytes();
+    while let Some((&length, rest)) = octets.split_first() {
+        let skipped = match length {
+            // The name ends; type and class follow.
+            0 => 4,
+            0xC0.. => {
+                let low = rest.first().copied().unwrap_or_default();
+                if usize::from(u16::from_be_bytes([length & 0x3F, low])) < HEADER {
+                    return true;
+                }
+                5
+            }
+            label => usize::from(label),
+        };
+        octets = rest.get(skipped..).unwrap_or_default();
+    }
+    false
 }
 
 fn record_len(record: &Record) -> usize {

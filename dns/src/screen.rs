@@ -8,6 +8,7 @@ use hickory_server::zone_handler::MessageRequest;
 use watershed_snapshot::OwnerName;
 
 use crate::edns::QueryEdns;
+use crate::message::points_into_header;
 use crate::query::{ClientNetwork, Query};
 use crate::reply::Rcode;
 
@@ -27,6 +28,9 @@ pub(crate) fn screen(
     let [question] = request.queries.queries() else {
         return Err(Rcode::FormErr);
     };
+    if points_into_header(&request.queries) {
+        return Err(Rcode::FormErr);
+    }
     let subnet = edns.map_or(Ok(None), |edns| edns.subnet);
     let subnet = subnet.map_err(|_| Rcode::FormErr)?;
     if question.query_class() != DNSClass::IN {

@@ -206,6 +206,23 @@ fn undecodable_queries_are_format_errors() {
 }
 
 #[test]
+fn a_question_that_goes_on_in_the_header_is_not_repeated() {
+    // The root by way of two zero octets in the header.
+    let mut packet = vec![0x12, 0x67, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    packet.extend([0xC0, 2, 0, 1, 0, 1]);
+    let reply = ask_packet(&node(), &packet);
+    assert_eq!((rcode(&reply), reply.metadata.id), (FormErr, 0x1267));
+    assert!(reply.queries.is_empty());
+    // A second question may repeat the first one's name.
+    let mut packet = query("www.example.com.", A).to_vec().unwrap();
+    packet.truncate(12 + 17 + 4);
+    packet[4..12].copy_from_slice(&[0, 2, 0, 0, 0, 0, 0, 0]);
+    packet.extend([0xC0, 12, 0, 1, 0, 1]);
+    let reply = ask_packet(&node(), &packet);
+    assert_eq!((rcode(&reply), reply.queries.len()), (FormErr, 2));
+}
+
+#[test]
 fn before_the_first_snapshot_everything_is_refused() {
     let node = Node::new(Config::default());
     assert_eq!(rcode(&ask(&node, &query("www.example.com.", A))), Refused);
