@@ -724,6 +724,52 @@ fn rules_that_lead_back_to_themselves() {
 }
 
 #[test]
+fn everything_at_once() {
+    let document = json!({
+        "AWSPolicyFormatVersion": "2015-10-01",
+        "RecordType": "A",
+        "StartRule": "start",
+        "Comment": "left from a template",
+        "Endpoints": {
+            "a": {"Type": "value", "Value": "192.0.2.1"},
+            "b": {"Type": "value", "Value": "192.0.2.300"},
+        },
+        "Rules": {
+            "start": {
+                "RuleType": "failover",
+                "Primary": {"RuleReference": "split"},
+                "Secondary": {"RuleReference": "fast"},
+            },
+            "split": {"RuleType": "weighted", "Items": [
+                {"Weight": 256, "EndpointReference": "a"},
+                {"Weight": "1", "RuleReference": "start"},
+            ]},
+            "fast": {"RuleType": "latency", "Regions": [
+                {"Region": "us-east-1", "EndpointReference": "a"},
+                {"Region": "us-east-1", "EndpointReference": "b"},
+                {"Region": "eu-west-1", "RuleReference": "near"},
+            ]},
+            "near": {"RuleType": "geoproximity", "GeoproximityLocations": [
+                {"Latitude": "51.5074", "Longitude": "-0.1", "EndpointReference": "a"},
+                {"Region": "aws:route53:us-east-1", "EndpointReference": "nowhere"},
+            ]},
+        },
+    });
+    check(
+        &document,
+        &[
+            "Comment: Comment is not a member of the format; the members here are AWSPolicyFormatVersion, RecordType, StartEndpoint, StartRule, Endpoints, Rules.",
+            "b: Value \"192.0.2.300\" is not a valid IPv4 address.",
+            "split: Items[0]: Weight must be 0 to 255, not 256.",
+            "near: GeoproximityLocations[0]: Latitude has more than two decimals: 51.5074.",
+            "fast: Regions[1]: us-east-1 is already named by Regions[0].",
+            "near: GeoproximityLocations[1]: there is no endpoint `nowhere`.",
+            "start: Primary: leads back to itself: split > start > split.",
+        ],
+    );
+}
+
+#[test]
 fn limits() {
     let items = |count: u32| -> Vec<Value> {
         let item = |i: u32| json!({"EndpointReference": format!("e{i}"), "Weight": 1});

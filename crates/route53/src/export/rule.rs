@@ -69,27 +69,23 @@ impl Export<'_> {
         rule
     }
 
-    /// Two tiers are a failover rule, one is a rule with a single choice, and
-    /// more are rules within rules: the last resort of all is the first tier
-    /// in any of these.
+    /// Two tiers are a failover rule, and more are rules within rules: the
+    /// last resort of all of them together is the first tier as well.
     fn failover(&mut self, name: &str, branches: &[Branch]) -> Value {
         let mut items = Vec::new();
         for (index, branch) in branches.iter().enumerate() {
             items.extend(self.items(RuleKind::Failover, name, index, branch));
         }
-        let Some(mut rest) = items.pop() else {
-            return json!({"RuleType": "failover"});
-        };
-        let Some(first) = items.first().cloned() else {
-            rest["Weight"] = json!("1");
-            return json!({"RuleType": "weighted", "Items": [rest]});
-        };
-        for (index, item) in items.into_iter().enumerate().skip(1).rev() {
-            let tier = self.free_rule_name(&format!("{name}-tier-{}", index + 1));
+        // Fewer than two are a fault of the document itself, told already.
+        let mut rest = items.pop().unwrap_or_default();
+        let mut before = items.into_iter();
+        let primary = before.next().unwrap_or_default();
+        for (index, item) in before.enumerate().rev() {
+            let tier = self.free_rule_name(&format!("{name}-tier-{}", index + 2));
             self.rules.insert(tier.clone(), tiers(&item, &rest));
             rest = json!({"RuleReference": tier, "EvaluateTargetHealth": true});
         }
-        tiers(&first, &rest)
+        tiers(&primary, &rest)
     }
 
     /// Weights above 255 are divided by what they have in common.

@@ -10,8 +10,8 @@ use crate::place::Place;
 pub(super) fn check(walk: &Walk) -> Vec<Diagnostic> {
     let (_, findings) = compile_policy(&walk.document, &References::none(), &Limits::route53());
     let translated = findings.into_iter().map(|finding| {
-        let place = place_of(walk, &finding.path);
-        place.fault(finding.code, finding.message)
+        let message = with_items_named(walk, &finding);
+        place_of(walk, &finding.path).fault(finding.code, message)
     });
     translated
         .filter(|finding| !told_already(walk, finding))
@@ -56,6 +56,20 @@ fn same_part(one: &Path, other: &Path) -> bool {
     };
     let top = |path: &str| TOP.contains(&path);
     leads(&one, &other) || leads(&other, &one) || (top(&one) && top(&other))
+}
+
+/// The message with `branch 1` as `Items[1]`, or whatever it came from.
+fn with_items_named(walk: &Walk, finding: &Diagnostic) -> String {
+    let mut message = finding.message.clone();
+    let (Path::Branch(rule, ..) | Path::Rule(rule, _)) = &finding.path else {
+        return message;
+    };
+    let items = walk.items.get(rule).into_iter().flatten();
+    // Backwards, because `branch 1` begins `branch 10`.
+    for (index, place) in items.enumerate().collect::<Vec<_>>().into_iter().rev() {
+        message = message.replace(&format!("branch {index}"), &place.member);
+    }
+    message
 }
 
 fn place_of(walk: &Walk, path: &Path) -> Place {
