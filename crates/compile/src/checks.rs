@@ -11,19 +11,13 @@ use crate::verdict::{Problem, Reason, Report, Reports};
 /// Reports on every health check and CIDR collection.
 pub(crate) fn report(resources: &Resources, reports: &mut Reports) {
     for (key, check) in &resources.health_checks {
-        let report = Report {
-            generation: check.generation,
-            problems: probe(&check.spec).into_iter().collect(),
-            ..Report::default()
-        };
+        let mut report = Report::new(check.generation);
+        report.problems = probe(&check.spec).into_iter().collect();
         reports.insert(ObjectRef::new(Kind::HealthCheck, key.clone()), report);
     }
     for (key, collection) in &resources.cidr_collections {
-        let report = Report {
-            generation: collection.generation,
-            problems: blocks(&collection.spec),
-            ..Report::default()
-        };
+        let mut report = Report::new(collection.generation);
+        report.problems = blocks(&collection.spec);
         reports.insert(ObjectRef::new(Kind::CIDRCollection, key.clone()), report);
     }
 }

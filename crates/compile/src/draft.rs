@@ -103,12 +103,12 @@ impl<'r> Draft<'r> {
         self.placed.push((claimant, Placed { owner, content }));
     }
 
-    /// The finished zone, and what it would not take: nothing, as long as the
-    /// claims follow the rules of the zone.
-    pub(crate) fn build(
-        &self,
-        serial: u32,
-    ) -> Result<(Zone, Vec<(&Claimant, ZoneError)>), ZoneError> {
+    /// The finished zone.
+    ///
+    /// # Errors
+    /// When the zone's own records do not make a zone, which [`ZoneHead`]
+    /// rules out.
+    pub(crate) fn build(&self, serial: u32) -> Result<Built<'_>, ZoneError> {
         let apex = &self.head.apex;
         let mut builder = Zone::builder(apex.clone(), self.head.soa(serial))?;
         builder.insert(apex, self.head.ns.clone())?;
@@ -122,8 +122,19 @@ impl<'r> Draft<'r> {
                 refused.push((claimant, error));
             }
         }
-        Ok((builder.build(), refused))
+        Ok(Built {
+            zone: builder.build(),
+            refused,
+        })
     }
+}
+
+/// A finished zone.
+pub(crate) struct Built<'d> {
+    pub(crate) zone: Zone,
+    /// What it would not take: nothing, as long as the claims follow the
+    /// rules of the zone.
+    pub(crate) refused: Vec<(&'d Claimant, ZoneError)>,
 }
 
 /// Who holds a name, as far as the owner of another object may know.

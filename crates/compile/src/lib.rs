@@ -14,10 +14,12 @@
 
 mod alias;
 mod allowed;
+mod attached;
 mod checks;
 mod digest;
 mod document;
 mod draft;
+mod filling;
 pub mod mint;
 mod object;
 mod previous;
@@ -27,14 +29,15 @@ mod resources;
 mod rrset;
 mod snapshot;
 mod traffic_policy;
+mod unsupported;
 mod verdict;
 mod version;
 mod zone;
 
 pub use digest::{Digest, digest};
 pub use document::{
-    CidrLocations, ObjectAddress, References, check_names, compile_policy, convert, has_errors,
-    is_node_name,
+    CidrLocations, ObjectAddress, ObjectAddresses, References, check_names, compile_policy,
+    convert, has_errors, is_node_name,
 };
 pub use object::{Age, Kind, ObjectKey, ObjectRef};
 pub use previous::Previous;

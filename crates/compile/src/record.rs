@@ -5,11 +5,12 @@ use std::sync::Arc;
 use watershed_crd::policy_record::PolicyRecordSpec;
 use watershed_snapshot::{Binding, PolicyVersion};
 
+use crate::attached::referred;
 use crate::object::ObjectKey;
 use crate::resources::{Object, Resources, version_key};
 use crate::verdict::{Problem, Reason};
 use crate::version::Versions;
-use crate::zone::{referred, ttl};
+use crate::zone::ttl;
 
 /// The channel that every policy has: its highest version that can be served.
 const LATEST: &str = "latest";
@@ -101,13 +102,11 @@ fn followed(
 ) -> Result<Arc<PolicyVersion>, Problem> {
     let object = resources.traffic_policies.get(policy);
     let number = object.and_then(|object| object.spec.channels.get(channel));
-    match number {
-        Some(number) => numbered(resources, versions, policy, *number, "spec.channel"),
-        None => {
-            let what = format!("no channel `{channel}`");
-            Err(unknown(resources, policy, "spec.channel", &what))
-        }
-    }
+    let Some(number) = number else {
+        let lacks = format!("no channel `{channel}`");
+        return Err(unknown(resources, policy, "spec.channel", &lacks));
+    };
+    numbered(resources, versions, policy, *number, "spec.channel")
 }
 
 fn numbered(

@@ -7,17 +7,30 @@ use watershed_crd::record_set::RecordSetSpec;
 use watershed_snapshot::record_type::{A, AAAA, CNAME};
 use watershed_snapshot::{OwnerName, RrSet};
 
+use crate::attached::referred;
 use crate::draft::AliasTo;
 use crate::previous::Content;
 use crate::rdata::parse_rdata;
 use crate::verdict::{Problem, Reason};
-use crate::zone::{referred, ttl};
+use crate::zone::ttl;
 
 /// What a static record asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
+    /// Data of its own.
     Data(Content),
-    Alias(AliasTo),
+    /// The answers of another name for this type.
+    Alias(u16, AliasTo),
+}
+
+impl Wanted {
+    /// The types it answers.
+    pub(crate) fn types(&self) -> Vec<u16> {
+        match self {
+            Self::Data(content) => content.types(),
+            Self::Alias(record_type, _) => vec![*record_type],
+        }
+    }
 }
 
 /// The parts that both ways to write static records have.
@@ -68,7 +81,7 @@ pub(crate) fn read(
     match (written.values, written.alias_to) {
         (Some(values), None) => data(written, values, &fault).map(Wanted::Data),
         (None, Some(alias)) => self::alias(written, alias, apex, namespace, &fault)
-            .map(Wanted::Alias)
+            .map(|target| Wanted::Alias(written.record_type.number(), target))
             .map_err(|problem| vec![problem]),
         _ => {
             let message = "exactly one of values and aliasTo must be set".to_owned();

@@ -10,10 +10,7 @@ use watershed_crd::traffic_policy::TrafficPolicySpec;
 /// Reports on every `TrafficPolicy`.
 pub(crate) fn report(resources: &Resources, versions: &Versions, reports: &mut Reports) {
     for (key, policy) in &resources.traffic_policies {
-        let mut report = Report {
-            generation: policy.generation,
-            ..Report::default()
-        };
+        let mut report = Report::new(policy.generation);
         document(resources, policy, &mut report);
         mint(resources, policy, &mut report);
         channels(resources, versions, key, policy, &mut report);
@@ -69,9 +66,10 @@ fn channels(
         if versions.get(&version).is_some() {
             continue;
         }
-        let (reason, what) = match resources.versions.contains_key(&version) {
-            true => (Reason::VersionNotAccepted, "has faults"),
-            false => (Reason::VersionNotFound, "does not exist"),
+        let (reason, what) = if resources.versions.contains_key(&version) {
+            (Reason::VersionNotAccepted, "has faults")
+        } else {
+            (Reason::VersionNotFound, "does not exist")
         };
         let message = format!("version {number} {what}");
         let field = format!("spec.channels.{channel}");

@@ -209,6 +209,14 @@ pub(crate) struct Report {
 pub(crate) type Reports = BTreeMap<ObjectRef, Report>;
 
 impl Report {
+    /// Nothing is said yet about an object of that generation.
+    pub(crate) fn new(generation: Option<i64>) -> Self {
+        Self {
+            generation,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn verdict(self, object: ObjectRef) -> Verdict {
         let accepted = self.condition(ConditionType::Accepted, Reason::Accepted, &self.accepted);
         let resolved = self.condition(ConditionType::ResolvedRefs, Reason::Resolved, "");
@@ -252,14 +260,12 @@ impl Report {
     /// The first failing one's reason, and what is served meanwhile.
     fn ready(&self, accepted: &Condition, resolved: &Condition) -> Condition {
         let stale = self.serving.as_ref().filter(|serving| serving.stale);
-        let (status, reason, message) = match [accepted, resolved].into_iter().find(|c| !c.status) {
-            Some(failing) => (false, failing.reason, failing.message.clone()),
-            None => {
-                let (reason, message) =
-                    self.ready.clone().unwrap_or((Reason::Ready, String::new()));
-                (true, reason, message)
-            }
-        };
+        let failing = [accepted, resolved].into_iter().find(|c| !c.status);
+        let status = failing.is_none();
+        let (reason, message) = failing.map_or_else(
+            || self.ready.clone().unwrap_or((Reason::Ready, String::new())),
+            |failing| (failing.reason, failing.message.clone()),
+        );
         let served = stale.map(|serving| format!("still serving version {}", serving.version));
         let parts = [message, served.unwrap_or_default()];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();

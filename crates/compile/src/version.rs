@@ -7,12 +7,12 @@ use watershed_crd::document::TrafficPolicyDocument;
 use watershed_policy::{Code, Diagnostic, Limits, Policy};
 use watershed_snapshot::PolicyVersion;
 
+use crate::attached::owner_of;
 use crate::document::{References, check_names, compile_policy};
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::previous::Previous;
 use crate::resources::{Object, Resources, Version};
 use crate::verdict::{Problem, Reason, Report, Reports, errors};
-use crate::zone::owner_of;
 
 /// Compiles a document of a namespace against the objects there are.
 ///
@@ -72,8 +72,9 @@ impl Versions {
         served.max_by_key(|version| version.number)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<PolicyVersion>)> {
-        self.0.iter()
+    /// All of them, by object name.
+    pub(crate) fn all(&self) -> &BTreeMap<ObjectKey, Arc<PolicyVersion>> {
+        &self.0
     }
 
     /// Compiles every version, or takes what was compiled before where that
@@ -86,10 +87,7 @@ impl Versions {
     ) -> Self {
         let mut versions = BTreeMap::new();
         for (key, version) in &resources.versions {
-            let mut report = Report {
-                generation: version.generation,
-                ..Report::default()
-            };
+            let mut report = Report::new(version.generation);
             let before = previous.versions.get(key);
             if let Some(compiled) = compile_one(resources, version, before, &mut report) {
                 versions.insert(key.clone(), compiled);

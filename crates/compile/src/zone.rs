@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use watershed_crd::hosted_zone::{HostedZoneSpec, Soa};
-use watershed_crd::policy_record::PolicyRecordSpec;
-use watershed_crd::record_set::RecordSetSpec;
 use watershed_snapshot::record_type::{NS, SOA};
 use watershed_snapshot::{OwnerName, RrSet};
 
@@ -14,6 +12,7 @@ use crate::draft::Draft;
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::previous::Previous;
 use crate::resources::{Object, Resources};
+use crate::unsupported;
 use crate::verdict::{Problem, Reason, Report, Reports};
 
 /// TTL of the SOA record in seconds: Route 53's, which also bounds how long
@@ -65,10 +64,8 @@ impl<'r> Zones<'r> {
     ) -> Self {
         let mut candidates = Vec::new();
         for (key, zone) in &resources.hosted_zones {
-            let mut report = Report {
-                generation: zone.generation,
-                ..Report::default()
-            };
+            let mut report = Report::new(zone.generation);
+            report.warnings = unsupported::zone(&zone.spec);
             let head = head(&zone.spec, &mut report.problems);
             match head.or_else(|| previous.zones.get(key).cloned()) {
                 Some(head) => candidates.push((zone, head, report)),
@@ -165,6 +162,12 @@ fn head(spec: &HostedZoneSpec, problems: &mut Vec<Problem>) -> Option<ZoneHead> 
         let message = "a zone needs at least one name server";
         fault("spec.nameservers.names".into(), message.into());
     }
+    // To serve a private zone to everyone would be worse than not to serve it.
+    let private = (spec.visibility.as_ref()).is_some_and(|v| !v.clients.is_empty());
+    if private {
+        let message = "zones for some clients only cannot be served yet";
+        fault("spec.visibility".into(), message.into());
+    }
     let soa = spec.soa.clone().unwrap_or_default();
     let timers = timers(&soa, &mut fault);
     let ttl = ttl(spec.nameservers.ttl_seconds)
@@ -173,6 +176,7 @@ fn head(spec: &HostedZoneSpec, problems: &mut Vec<Problem>) -> Option<ZoneHead> 
         rname(&soa, &apex).map_err(|message| fault("spec.soa.adminEmail".into(), message))
     });
     let servers: Vec<OwnerName> = servers.into_iter().collect::<Result<_, ()>>().ok()?;
+    (!private).then_some(())?;
     Some(ZoneHead {
         mname: servers.first()?.clone(),
         ns: RrSet {
@@ -232,42 +236,4 @@ pub(crate) fn ttl(seconds: i32) -> Result<u32, String> {
         .ok()
         .filter(|seconds| *seconds <= MAX_TTL)
         .ok_or_else(|| format!("{seconds} is not between 0 and {MAX_TTL}"))
-}
-
-/// What `RecordSet` and `PolicyRecord` say about where they are.
-pub(crate) trait Attached {
-    /// The zone and the name in it as written.
-    fn place(&self) -> (&watershed_crd::common::ObjectName, &str);
-}
-
-impl Attached for PolicyRecordSpec {
-    fn place(&self) -> (&watershed_crd::common::ObjectName, &str) {
-        (&self.hosted_zone_ref, &self.name)
-    }
-}
-
-impl Attached for RecordSetSpec {
-    fn place(&self) -> (&watershed_crd::common::ObjectName, &str) {
-        (&self.hosted_zone_ref, &self.name)
-    }
-}
-
-/// The object that a reference names, from an object of `namespace`.
-pub(crate) fn referred(
-    reference: &watershed_crd::common::ObjectName,
-    namespace: &str,
-) -> ObjectKey {
-    let other = reference.namespace.as_deref();
-    ObjectKey::new(other.unwrap_or(namespace), &reference.name)
-}
-
-/// The absolute name of an attached object, if its zone exists.
-pub(crate) fn owner_of<S: Attached>(
-    resources: &Resources,
-    object: &Object<S>,
-) -> Option<OwnerName> {
-    let (zone, name) = object.spec.place();
-    let zone = referred(zone, &object.key.namespace);
-    let apex = host_name(&resources.hosted_zones.get(&zone)?.spec.domain).ok()?;
-    OwnerName::from_relative(name, &apex).ok()
 }

@@ -163,12 +163,11 @@ impl Part<'_, '_> {
         self.at_least_one(texts, "addresses", findings);
         let mut values = Vec::with_capacity(texts.len());
         for text in texts {
-            match text.parse::<IpAddr>() {
-                Ok(address) => values.push(ip(address)),
-                Err(_) => {
-                    let message = format!("`{text}` is not an IPv4 or IPv6 address");
-                    report(findings, Code::InvalidValue, path(), message);
-                }
+            if let Ok(address) = text.parse::<IpAddr>() {
+                values.push(ip(address));
+            } else {
+                let message = format!("`{text}` is not an IPv4 or IPv6 address");
+                report(findings, Code::InvalidValue, path(), message);
             }
         }
         self.unique(&values, "addresses", findings);

@@ -17,6 +17,9 @@ pub enum ObjectAddress {
     Hostname(String),
 }
 
+/// A function from a reference to the addresses of the object.
+pub type ObjectAddresses<'a> = dyn Fn(&ObjectReference) -> Option<Vec<ObjectAddress>> + 'a;
+
 /// Answers to the references of a document, as functions so that the caller
 /// need not gather what no document asks for.
 #[derive(Clone, Copy)]
@@ -25,7 +28,7 @@ pub struct References<'a> {
     pub cidr_collections: &'a dyn Fn(&str) -> Option<&'a CidrLocations>,
     /// Addresses of a Kubernetes object; an empty list is an object that has
     /// none. `None` in place of the function: there is no cluster to ask.
-    pub objects: Option<&'a dyn Fn(&ObjectReference) -> Option<Vec<ObjectAddress>>>,
+    pub objects: Option<&'a ObjectAddresses<'a>>,
     /// Absolute name of the `PolicyRecord` of that object name.
     pub policy_records: &'a dyn Fn(&str) -> Option<String>,
     /// The id by which health is reported for a health check of that name:

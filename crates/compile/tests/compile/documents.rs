@@ -379,8 +379,8 @@ fn names_and_objects_have_a_status_of_their_own() {
         .iter()
         .map(|endpoint| endpoint.kind)
         .collect();
-    use EndpointKind::{Alias, Value as Plain};
-    assert_eq!(kinds, [Alias, Alias, Plain, Alias]);
+    let (alias, plain) = (EndpointKind::Alias, EndpointKind::Value);
+    assert_eq!(kinds, [alias, alias, plain, alias]);
     assert_eq!(
         policy.endpoints()[0].values,
         [Value::Hostname("Lb.example.net.".into())]

@@ -39,7 +39,7 @@ fn history(policies: &[String]) -> (Resources, String) {
 #[test]
 fn numbers_count_up_and_equal_documents_make_nothing() {
     let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|address| policy(address, ""));
-    assert_eq!(history(&[one.clone()]).1, "make web-v1");
+    assert_eq!(history(std::slice::from_ref(&one)).1, "make web-v1");
     assert_eq!(history(&[one.clone(), one.clone()]).1, "holds 1");
     assert_eq!(history(&[one.clone(), two.clone()]).1, "make web-v2");
     assert_eq!(history(&[one.clone(), two, one]).1, "holds 1");
@@ -49,7 +49,7 @@ fn numbers_count_up_and_equal_documents_make_nothing() {
 fn a_declared_number_is_the_authors() {
     let declared = |address, number| policy(address, &format!("  version: {number}\n"));
     let (eight, nine) = (declared("192.0.2.8", 8), declared("192.0.2.9", 9));
-    assert_eq!(history(&[eight.clone()]).1, "make web-v8");
+    assert_eq!(history(std::slice::from_ref(&eight)).1, "make web-v8");
     assert_eq!(history(&[eight.clone(), nine.clone()]).1, "make web-v9");
     assert_eq!(
         history(&[eight.clone(), nine.clone(), eight.clone()]).1,

@@ -762,3 +762,77 @@ spec: {policyName: web, version: 0, document: {recordTypes: [A], startEndpoint: 
         ]
     );
 }
+
+#[test]
+fn fields_without_effect_are_told() {
+    let zone = ZONE.to_owned() + "  dnssec: {mode: OnlineSigning}\n";
+    let record = RECORD.replace(
+        "version: 1",
+        "version: 1, ttl: {minSeconds: 1, maxSeconds: 2}, failback: {mode: Manual}, \
+         rollout: {strategy: Canary, canary: {steps: [{percent: 100}]}}",
+    );
+    let compiled = run(
+        &mut resources(&format!("{zone}---{POLICY}---{record}")),
+        &Previous::none(),
+    );
+    assert_eq!(complaints(&compiled), NONE);
+    let paths = |kind, name| -> Vec<String> {
+        let findings = verdict(&compiled, kind, name).findings.iter();
+        findings
+            .map(|finding| format!("{} {}", finding.severity(), finding.path))
+            .collect()
+    };
+    assert_eq!(
+        paths(Kind::HostedZone, "example-com"),
+        ["warning spec.dnssec"]
+    );
+    assert_eq!(
+        paths(Kind::PolicyRecord, "www"),
+        [
+            "warning spec.rollout",
+            "warning spec.failback",
+            "warning spec.ttl"
+        ]
+    );
+}
+
+#[test]
+fn a_private_zone_is_not_served_to_everyone() {
+    let zone = ZONE.to_owned() + "  visibility: {clients: [192.0.2.0/24]}\n";
+    let compiled = compile(&resources(&zone), &Previous::none(), 1);
+    assert!(compiled.snapshot.zones.is_empty());
+    assert_eq!(
+        complaints(&compiled),
+        [
+            "HostedZone shop/example-com: InvalidSpec: spec.visibility: zones for some clients only cannot be served yet"
+        ]
+    );
+}
+
+#[test]
+fn permission_for_other_types_only_withdraws_what_was_served() {
+    let open = format!("{ZONE}  allowedRecords: [{{namespaces: {{from: All}}}}]\n");
+    let mut resources = resources(&format!("{open}---{POLICY}---{RECORD}"));
+    let before = run(&mut resources, &Previous::none()).previous;
+    apply(
+        &mut resources,
+        &open.replace("{from: All}}", "{from: All}, types: [TXT]}"),
+    );
+    apply(&mut resources, &RECORD.replace("version: 1", "version: 9"));
+    let compiled = run(&mut resources, &before);
+    assert_eq!(at(&compiled, "www.example.com"), NONE);
+}
+
+#[test]
+fn a_zone_counts_what_is_in_it() {
+    let zone = ZONE.to_owned() + "  records:\n  - {name: a, type: A, values: [192.0.2.1]}\n";
+    let compiled = run(
+        &mut resources(&format!("{zone}---{POLICY}---{RECORD}")),
+        &Previous::none(),
+    );
+    let accepted = verdict(&compiled, Kind::HostedZone, "example-com")
+        .condition(ConditionType::Accepted)
+        .message
+        .clone();
+    assert_eq!(accepted, "own records: 1, RecordSets: 0, PolicyRecords: 1");
+}
