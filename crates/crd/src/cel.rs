@@ -75,16 +75,19 @@ pub(crate) const GROUP_OF_KIND: &str = "\
 /// evaluated once.
 pub(crate) fn acyclic() -> String {
     let first = "self.rules.filter(n, !self.rules[n].branches.exists(b, has(b.rule)))";
-    let mut rule = format!("!has(self.rules) || [{first}].all(L0, ");
-    for round in 1..MAX_DEPTH {
-        let last = round - 1;
-        rule += &format!(
-            "[self.rules.filter(n, self.rules[n].branches.all(b, \
-             !has(b.rule) || b.rule in L{last} || !(b.rule in self.rules)))].all(L{round}, "
-        );
-    }
-    rule += &format!("L{}.size() == self.rules.size()", MAX_DEPTH - 1);
-    rule + &")".repeat(MAX_DEPTH)
+    let round = |round: usize| {
+        let before = round - 1;
+        format!(
+            "[self.rules.filter(n, self.rules[n].branches.all(b, !has(b.rule) \
+             || b.rule in L{before} || !(b.rule in self.rules)))].all(L{round}, "
+        )
+    };
+    let rounds: String = (1..MAX_DEPTH).map(round).collect();
+    let last = MAX_DEPTH - 1;
+    let close = ")".repeat(MAX_DEPTH);
+    format!(
+        "!has(self.rules) || [{first}].all(L0, {rounds}L{last}.size() == self.rules.size(){close}"
+    )
 }
 
 /// The members of the given rule that belong to one type of rule only.

@@ -7,6 +7,14 @@
     unreachable_pub,
     reason = "the schema derive repeats each type in a private place"
 )]
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments are the descriptions that `kubectl explain` prints"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "several printer columns of one kind have one type"
+)]
 
 mod cel;
 pub mod cidr_collection;
