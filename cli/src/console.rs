@@ -72,7 +72,12 @@ impl Printed {
         let printed = write(&mut anstream::stdout(), &self.out)
             .and_then(|()| write(&mut anstream::stderr(), &self.err));
         match (printed, self.status) {
-            (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+            (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let message = format!("watershed: the output cannot be written: {error}\n");
+                // Where this cannot be written either, the status tells.
+                let _ = write(&mut anstream::stderr(), &message);
+                ExitCode::FAILURE
+            }
             (_, Status::Ok) => ExitCode::SUCCESS,
             (_, Status::Faults) => ExitCode::FAILURE,
         }

@@ -35,15 +35,30 @@ fn import_text(text: &str, name: &str, args: &ImportRoute53Args) -> Printed {
         Ok(import) => import,
         Err(faults) => return refused(&faults),
     };
-    let (document, renames) = watershed_route53::portable_names(&import.document);
+    let merged = watershed_route53::merge_places(&import.document);
+    let (document, renames) = watershed_route53::portable_names(&merged);
     let mut printed = Printed::default();
     let warnings: Vec<Finding> = import.findings.into_iter().map(Finding::from).collect();
     printed.note_all(&warnings);
     for rename in &renames {
         printed.note(renamed(rename));
     }
+    for excess in beyond_api_limits(&document) {
+        printed.note(excess);
+    }
     printed.out = manifest(&document, name, args.namespace.as_deref());
     printed
+}
+
+/// Route 53 allows larger documents than a Kubernetes API server takes.
+fn beyond_api_limits(document: &TrafficPolicyDocument) -> Vec<String> {
+    let (_, findings) = compile_policy(document, &References::none(), &Limits::api());
+    let excesses = findings.into_iter().filter(|finding| finding.code == Code::LimitExceeded);
+    excesses
+        .map(|Diagnostic { path, message, .. }| {
+            format!("warning: {path}: {message}: an API server refuses the manifest, a file is served")
+        })
+        .collect()
 }
 
 /// The document is JSON. YAML of the same content is taken too, for what was

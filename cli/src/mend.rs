@@ -17,6 +17,11 @@ pub(crate) struct Mended {
 }
 
 impl Mended {
+    /// Whether nothing was mended.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole.is_empty()
+    }
+
     /// Whether a finding at `path` may come from the mending.
     pub(crate) fn cover(&self, path: &str) -> bool {
         let below = |place: &String| {
@@ -27,13 +32,14 @@ impl Mended {
     }
 }
 
-/// Takes out of `document` what `faults` refuse, and puts in what they miss.
-/// Unknown fields may stay: they are skipped when the document is read.
+/// Takes out of `document` what cannot be read, and puts in what is missing.
+/// Unknown fields may stay, as they are skipped when the document is read, and
+/// so may values that are not allowed.
 pub(crate) fn mend(document: &mut Value, faults: &[SchemaFault]) -> Mended {
     let mut mended = Mended::default();
     for fault in faults {
         match &fault.kind {
-            FaultKind::Unknown => {}
+            FaultKind::Unknown | FaultKind::NotAllowed => {}
             FaultKind::Lacks(name) => {
                 mended.whole.push(fault.at.to_string());
                 if let (Some(Value::Object(members)), Some(stand_in)) =
@@ -42,7 +48,7 @@ pub(crate) fn mend(document: &mut Value, faults: &[SchemaFault]) -> Mended {
                     members.insert(name.clone(), stand_in);
                 }
             }
-            FaultKind::Value => {
+            FaultKind::Unreadable => {
                 mended.whole.push(fault.at.to_string());
                 mended
                     .exact

@@ -13,6 +13,7 @@ use crate::finding::{Finding, has_errors};
 use crate::input::{self, Source};
 use crate::manifest::{self, Identity};
 use crate::members::describe;
+use crate::mend::Mended;
 
 /// A policy as it was given, and what became of it.
 #[derive(Debug, Default)]
@@ -159,15 +160,38 @@ impl PolicyInput {
         };
         if let Some(document) = read.document {
             let (policy, found) = compile(&document, collections, &Limits::api());
-            let found = found.into_iter().map(manifest::finding);
-            input
-                .findings
-                .extend(found.filter(|f| !read.mended.cover(&f.path)));
+            input.add(found.into_iter().map(manifest::finding), &read.mended);
             input.policy = policy.filter(|_| !has_errors(&input.findings));
             input.document = Some(document);
         }
         input
     }
+
+    /// Adds what was found in a document to what its schema refused. A mended
+    /// document tells of its faults only, as a warning might be about the
+    /// mending; and what both refuse is told once, by the one who knows what
+    /// the value means.
+    fn add(&mut self, found: impl Iterator<Item = Finding>, mended: &Mended) {
+        let found = found.filter(|finding| !mended.cover(&finding.path));
+        let found: Vec<Finding> = found
+            .filter(|finding| finding.is_error() || mended.is_empty())
+            .collect();
+        let told = |refused: &Finding| {
+            let mut errors = found.iter().filter(|finding| finding.is_error());
+            errors.any(|finding| {
+                refused.path == finding.path
+                    || (refused.code == finding.code && is_child(&refused.path, &finding.path))
+            })
+        };
+        self.findings.retain(|refused| !told(refused));
+        self.findings.extend(found);
+    }
+}
+
+/// Whether `path` is that of an item or a member of what is at `parent`.
+fn is_child(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.rfind(['[', '.']) == Some(0))
 }
 
 /// Compiles a document by itself. What it refers to outside is not at hand:

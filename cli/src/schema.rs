@@ -27,8 +27,10 @@ pub(crate) struct SchemaFault {
 /// read the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
-    /// The value itself.
-    Value,
+    /// The value is of a kind that cannot be read at all.
+    Unreadable,
+    /// The value can be read, but is not allowed.
+    NotAllowed,
     /// It has a field that its schema has not.
     Unknown,
     /// It lacks this field.
@@ -68,7 +70,7 @@ fn missing_type(manifest: &Value) -> Vec<SchemaFault> {
 fn value_fault(name: &str, message: String) -> SchemaFault {
     SchemaFault {
         at: Pointer::root().member(name),
-        kind: FaultKind::Value,
+        kind: FaultKind::Unreadable,
         finding: Finding::error(Code::InvalidValue, name, message),
     }
 }
@@ -104,10 +106,42 @@ fn faults(error: &ValidationError<'_>, schema: &Value, manifest: &Value) -> Vec<
             vec![lacks(&at, property.as_str().unwrap_or_default())]
         }
         _ => vec![SchemaFault {
-            finding: Finding::error(Code::InvalidValue, at.to_string(), message(error)),
+            finding: Finding::error(code(error.kind()), at.to_string(), message(error)),
             at,
-            kind: FaultKind::Value,
+            kind: if is_readable(error) {
+                FaultKind::NotAllowed
+            } else {
+                FaultKind::Unreadable
+            },
         }],
+    }
+}
+
+fn code(kind: &ValidationErrorKind) -> Code {
+    match kind {
+        ValidationErrorKind::MaxItems { .. }
+        | ValidationErrorKind::MaxProperties { .. }
+        | ValidationErrorKind::MaxLength { .. } => Code::LimitExceeded,
+        _ => Code::InvalidValue,
+    }
+}
+
+/// Whether the value fits its Rust type all the same.
+fn is_readable(error: &ValidationError<'_>) -> bool {
+    let instance = error.instance();
+    match error.kind() {
+        ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => instance
+            .as_i64()
+            .is_some_and(|number| i32::try_from(number).is_ok()),
+        ValidationErrorKind::Pattern { .. }
+        | ValidationErrorKind::MinLength { .. }
+        | ValidationErrorKind::MaxLength { .. }
+        | ValidationErrorKind::MinItems { .. }
+        | ValidationErrorKind::MaxItems { .. }
+        | ValidationErrorKind::MinProperties { .. }
+        | ValidationErrorKind::MaxProperties { .. }
+        | ValidationErrorKind::UniqueItems => true,
+        _ => false,
     }
 }
 
@@ -161,6 +195,15 @@ fn message(error: &ValidationError<'_>) -> String {
         }
         ValidationErrorKind::Pattern { pattern } => {
             format!("Not in the form that is expected here ({pattern}): {found}")
+        }
+        ValidationErrorKind::MaxItems { limit } | ValidationErrorKind::MaxProperties { limit } => {
+            format!("At most {limit} are allowed here")
+        }
+        ValidationErrorKind::MinItems { limit } | ValidationErrorKind::MinProperties { limit } => {
+            format!("At least {limit} must be here")
+        }
+        ValidationErrorKind::MaxLength { limit } => {
+            format!("At most {limit} characters are allowed here")
         }
         ValidationErrorKind::PropertyNames { error } => {
             format!("A name here is not allowed: {error}")

@@ -3,6 +3,7 @@
 mod collect;
 mod references;
 mod report;
+mod together;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +51,12 @@ fn validate(set: &Set) -> Vec<Located> {
     let mut found = examine(set);
     for (index, finding) in references::check(set) {
         found[index].push(finding);
+    }
+    for (index, finding) in together::check(set, &found) {
+        let told = found[index].iter().any(|f| f.path == finding.path);
+        if !told {
+            found[index].push(finding);
+        }
     }
     let units = set.units.iter().zip(found);
     units
@@ -114,7 +121,11 @@ fn check_manifest(value: &Value, collections: &BTreeMap<String, CidrCollections>
     }
     let none = CidrCollections::default();
     let namespace = manifest::identity(value).namespace;
-    PolicyInput::from_manifest(value, collections.get(&namespace).unwrap_or(&none)).findings
+    let collections = collections.get(&namespace).unwrap_or(&none);
+    let mut findings = PolicyInput::from_manifest(value, collections).findings;
+    // References are checked for all objects alike, below.
+    findings.retain(|finding| !finding.path.ends_with(".cidrCollectionRef"));
+    findings
 }
 
 /// Objects of other groups often lie beside ours.
