@@ -16,10 +16,17 @@ use crate::zone::ZoneHead;
 pub(crate) struct Draft<'r> {
     pub(crate) zone: &'r Object<HostedZoneSpec>,
     pub(crate) head: ZoneHead,
-    /// Types at each name with their holders.
-    claims: HashMap<OwnerName, Vec<(u16, Claimant)>>,
+    /// Who holds which types at each name.
+    claims: HashMap<OwnerName, Vec<Claim>>,
     pub(crate) placed: Vec<(Claimant, Placed)>,
     pub(crate) aliases: Vec<Alias>,
+}
+
+/// Types at a name that someone holds.
+#[derive(Debug)]
+struct Claim {
+    types: Vec<u16>,
+    holder: Claimant,
 }
 
 /// A name that is to give the answers of another.
@@ -42,13 +49,13 @@ pub(crate) enum AliasTo {
 
 impl<'r> Draft<'r> {
     pub(crate) fn new(zone: &'r Object<HostedZoneSpec>, head: ZoneHead) -> Self {
-        let own = |record_type| {
-            let claimant = Claimant::Zone(zone.key.clone(), "@".to_owned(), record_type);
-            (record_type, claimant)
+        let own = Claim {
+            types: vec![SOA, NS],
+            holder: Claimant::Zone(zone.key.clone(), "@".to_owned(), SOA),
         };
         Self {
             zone,
-            claims: HashMap::from([(head.apex.clone(), vec![own(SOA), own(NS)])]),
+            claims: HashMap::from([(head.apex.clone(), vec![own])]),
             head,
             placed: Vec::new(),
             aliases: Vec::new(),
@@ -77,25 +84,25 @@ impl<'r> Draft<'r> {
                  beside it; use an alias"
             ));
         }
-        if let Some((kind, holder)) = held.iter().find(|(held, _)| types.contains(held)) {
-            let by = by(holder, claimant);
+        let each = || {
+            held.iter()
+                .flat_map(|c| c.types.iter().map(|kind| (*kind, &c.holder)))
+        };
+        if let Some((kind, holder)) = each().find(|(kind, _)| types.contains(kind)) {
+            let (kind, by) = (type_name(kind), by(holder, claimant));
+            return Err(format!("type {kind} at {owner} is already served {by}"));
+        }
+        let alone = |kind: u16| kind == CNAME || types.contains(&CNAME);
+        if let Some((kind, holder)) = each().find(|(kind, _)| alone(*kind)) {
+            let (kind, by) = (type_name(kind), by(holder, claimant));
             return Err(format!(
-                "type {} at {owner} is already served {by}",
-                type_name(*kind)
+                "a CNAME suffers no data beside it, and {owner} has type {kind} served {by}"
             ));
         }
-        if let Some((kind, holder)) = held
-            .iter()
-            .find(|(held, _)| *held == CNAME || types.contains(&CNAME))
-        {
-            let by = by(holder, claimant);
-            return Err(format!(
-                "a CNAME suffers no data beside it, and {owner} has type {} served {by}",
-                type_name(*kind)
-            ));
-        }
-        let taken = types.iter().map(|kind| (*kind, claimant.clone()));
-        self.claims.entry(owner.clone()).or_default().extend(taken);
+        self.claims.entry(owner.clone()).or_default().push(Claim {
+            types: types.to_vec(),
+            holder: claimant.clone(),
+        });
         Ok(())
     }
 

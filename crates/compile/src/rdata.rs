@@ -2,7 +2,7 @@
 //!
 //! The forms are those of RFC 1035 section 5.1 and of the RFC of each type,
 //! one value on one line, as in a Route 53 record. Every type is a row of
-//! fields in [`grammar`]; one reader serves them all and names the field that
+//! fields in a table; one reader serves them all and names the field that
 //! is wrong. Escapes are `\DDD` with a decimal octet and `\X`.
 //!
 //! Names are absolute whether or not they end in a dot, as in Route 53:

@@ -28,7 +28,7 @@ fn document(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &
     report.problems.extend(faults.into_iter().map(fault));
     report.warnings = warnings;
     if let Some(compiled) = compiled {
-        report.accepted = summary(document);
+        report.accepted = summary(document, &compiled);
         report.problems.extend(missing_checks(resources, &compiled));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watershed_crd::document::TrafficPolicyDocument;
-use watershed_policy::{Code, Diagnostic, Limits, Policy};
+use watershed_policy::{Code, Diagnostic, Limits, Node, Policy};
 use watershed_snapshot::PolicyVersion;
 
 use crate::attached::owner_of;
@@ -121,7 +121,7 @@ fn compile_one(
     let Some(policy) = policy.filter(|_| sound) else {
         return before.cloned();
     };
-    report.accepted = summary(document);
+    report.accepted = summary(document, &policy);
     report.problems.extend(missing_checks(resources, &policy));
     // The same compilation under the same pointer: whoever compares snapshots
     // sees at once that nothing changed.
@@ -191,12 +191,30 @@ pub(crate) fn missing_checks(resources: &Resources, policy: &Policy) -> Option<P
 }
 
 /// The size of a document in words.
-pub(crate) fn summary(document: &TrafficPolicyDocument) -> String {
+pub(crate) fn summary(document: &TrafficPolicyDocument, policy: &Policy) -> String {
     let count = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
     };
     let rules = count(document.rules.len(), "rule");
     let endpoints = count(document.endpoints.len(), "endpoint");
-    format!("{rules}, {endpoints}")
+    format!("{rules}, {endpoints}, depth {}", depth(policy))
+}
+
+/// Rules on the longest way from the start to an endpoint.
+fn depth(policy: &Policy) -> usize {
+    let mut depths: Vec<usize> = Vec::with_capacity(policy.rules().len());
+    let of = |node: Node, depths: &[usize]| match node {
+        Node::Rule(id) => depths.get(id.index()).copied().unwrap_or(0),
+        Node::Endpoint(_) => 0,
+    };
+    // A rule comes after every rule it leads to.
+    for rule in policy.rules() {
+        let below = rule
+            .branches
+            .iter()
+            .map(|branch| of(branch.target, &depths));
+        depths.push(1 + below.max().unwrap_or(0));
+    }
+    of(policy.start(), &depths)
 }

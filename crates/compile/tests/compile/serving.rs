@@ -30,7 +30,7 @@ fn a_record_serves_its_version() {
     let policy = verdict(&compiled, Kind::TrafficPolicy, "web");
     assert_eq!(
         policy.condition(ConditionType::Accepted).message,
-        "0 rules, 1 endpoint"
+        "0 rules, 1 endpoint, depth 0"
     );
     assert_eq!(policy.condition(ConditionType::Ready).message, "version 1");
     assert_eq!(
@@ -835,4 +835,30 @@ fn a_zone_counts_what_is_in_it() {
         .message
         .clone();
     assert_eq!(accepted, "own records: 1, RecordSets: 0, PolicyRecords: 1");
+}
+
+#[test]
+fn the_size_of_a_document_is_told() {
+    let policy = "
+apiVersion: watershed.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  document:
+    recordTypes: [A]
+    startRule: top
+    rules:
+      top: {type: Weighted, branches: [{weight: 1, rule: middle}, {weight: 1, rule: bottom}]}
+      middle: {type: Weighted, branches: [{weight: 1, endpoint: a}, {weight: 1, rule: bottom}]}
+      bottom: {type: MultiValue, branches: [{endpoint: a}]}
+    endpoints: {a: {addresses: [192.0.2.1]}}
+";
+    let compiled = run(&mut resources(policy), &Previous::none());
+    for (kind, name) in [
+        (Kind::TrafficPolicy, "web"),
+        (Kind::TrafficPolicyVersion, "web-v1"),
+    ] {
+        let accepted = verdict(&compiled, kind, name).condition(ConditionType::Accepted);
+        assert_eq!(accepted.message, "3 rules, 1 endpoint, depth 3");
+    }
 }
