@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
+use watershed_compile::{References, compile_policy};
 use watershed_crd::API_VERSION;
 use watershed_crd::document::{LocalReference, TrafficPolicyDocument};
-use watershed_policy::Diagnostic;
+use watershed_policy::{Code, Diagnostic, Limits};
 use watershed_route53::{FormatVersion, Import, Rename, Renamed};
 
 use crate::args::{
@@ -50,13 +51,15 @@ fn import_text(text: &str, name: &str, args: &ImportRoute53Args) -> Printed {
     printed
 }
 
-/// Route 53 allows larger documents than a Kubernetes API server takes.
+/// Route 53 allows larger documents than a TrafficPolicy can be.
 fn beyond_api_limits(document: &TrafficPolicyDocument) -> Vec<String> {
     let (_, findings) = compile_policy(document, &References::none(), &Limits::api());
-    let excesses = findings.into_iter().filter(|finding| finding.code == Code::LimitExceeded);
+    let excesses = findings
+        .into_iter()
+        .filter(|finding| finding.code == Code::LimitExceeded);
     excesses
         .map(|Diagnostic { path, message, .. }| {
-            format!("warning: {path}: {message}: an API server refuses the manifest, a file is served")
+            format!("warning: {path}: {message} in a TrafficPolicy: it will be refused")
         })
         .collect()
 }
