@@ -51,7 +51,7 @@ fn import_text(text: &str, name: &str, args: &ImportRoute53Args) -> Printed {
     printed
 }
 
-/// Route 53 allows larger documents than a TrafficPolicy can be.
+/// Route 53 allows larger documents than a `TrafficPolicy` can be.
 fn beyond_api_limits(document: &TrafficPolicyDocument) -> Vec<String> {
     let (_, findings) = compile_policy(document, &References::none(), &Limits::api());
     let excesses = findings
