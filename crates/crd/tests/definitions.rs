@@ -21,7 +21,7 @@ fn files_are_up_to_date() {
         let yaml = definition_yaml(kind).unwrap().unwrap();
         assert!(
             file == yaml,
-            "crds/{name} is stale: run `cargo run -p watershed-crd --bin crdgen`"
+            "crds/{name} is stale: run `make generate`, or `cargo run -p watershed-crd --bin crdgen`"
         );
         expected.insert(name);
     }
