@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use watershed_crd::hosted_zone::HostedZoneSpec;
-use watershed_snapshot::record_type::{CNAME, NS, SOA};
+use watershed_policy::{Code, Diagnostic, Path};
+use watershed_snapshot::record_type::{A, AAAA, CNAME, NS, SOA};
 use watershed_snapshot::{OwnerName, Zone, ZoneError};
 
 use crate::object::{ObjectKey, ObjectRef};
@@ -108,6 +109,29 @@ impl<'r> Draft<'r> {
 
     pub(crate) fn place(&mut self, claimant: Claimant, owner: OwnerName, content: Content) {
         self.placed.push((claimant, Placed { owner, content }));
+    }
+
+    /// Warnings about name servers inside the zone that have no address in
+    /// it, so that nobody could reach them (RFC 1034 section 4.2.1).
+    pub(crate) fn unreachable_servers(&self) -> impl Iterator<Item = Diagnostic> {
+        let has_address = |name: &OwnerName| {
+            let claims = self.claims.get(name).into_iter().flatten();
+            let mut types = claims.flat_map(|claim| &claim.types);
+            types.any(|kind| [A, AAAA].contains(kind))
+        };
+        let servers = self.head.ns.rdata.iter().enumerate();
+        servers.filter_map(move |(index, wire)| {
+            let name = OwnerName::from_wire(wire).ok()?;
+            let inside = name.is_at_or_below(&self.head.apex);
+            (inside && !has_address(&name)).then(|| {
+                let path = Path::Other(format!("spec.nameservers.names[{index}]"));
+                let message = format!(
+                    "{name} lies in this zone and has no A or AAAA record in it, so that no \
+                     resolver can reach it: add one"
+                );
+                Diagnostic::new(Code::Ignored, path, message)
+            })
+        })
     }
 
     /// The finished zone.

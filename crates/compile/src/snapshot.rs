@@ -63,7 +63,9 @@ fn finish(mut filling: Filling<'_>, serial: u32) -> Compiled {
     for (key, draft) in std::mem::take(&mut filling.zones.drafts) {
         zones.extend(build(&mut filling, &draft, serial).map(Arc::new));
         let object = ObjectRef::new(Kind::HostedZone, key.clone());
-        filling.reports.entry(object).or_default().accepted = summary(&draft.placed);
+        let report = filling.reports.entry(object).or_default();
+        report.accepted = summary(&draft.placed);
+        report.warnings.extend(draft.unreachable_servers());
         serving(&mut filling.reports, &draft.placed);
         previous.zones.insert(key, draft.head);
         previous.data.extend(draft.placed);

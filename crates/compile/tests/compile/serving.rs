@@ -862,3 +862,24 @@ spec:
         assert_eq!(accepted.message, "3 rules, 1 endpoint, depth 3");
     }
 }
+
+#[test]
+fn name_servers_without_address_in_their_own_zone_are_told() {
+    let zone = ZONE.replace("ns1.example.net.", "ns1.example.com")
+        + "  records:\n  - {name: ns2, type: AAAA, values: ['2001:db8::53']}\n";
+    for (server, told) in [
+        ("ns2.example.net.", 1),
+        ("ns2.example.com", 1),
+        ("ns3.example.com", 2),
+    ] {
+        let zone = zone.replace("ns2.example.net.", server);
+        let compiled = compile(&resources(&zone), &Previous::none(), 1);
+        assert_eq!(complaints(&compiled), NONE);
+        let findings = &verdict(&compiled, Kind::HostedZone, "example-com").findings;
+        assert_eq!(findings.len(), told, "{findings:?}");
+        assert_eq!(
+            findings[0].to_string(),
+            "warning: spec.nameservers.names[0]: ns1.example.com. lies in this zone and has no A or AAAA record in it, so that no resolver can reach it: add one [ignored]"
+        );
+    }
+}
