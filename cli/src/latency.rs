@@ -37,3 +37,20 @@ fn qualified(region: &str) -> String {
         None => region.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_has_one_latency_however_it_is_written() {
+        let mut latency = FixedLatency::default();
+        latency.insert("us-east-1", 10.5);
+        latency.insert("rack-7", 0.2);
+        let to = |region| latency.latency_micros(&Client::default(), region);
+        assert_eq!(to("us-east-1"), Some(10_500));
+        assert_eq!(to("aws/us-east-1"), Some(10_500));
+        assert_eq!(to("rack-7"), Some(200));
+        assert_eq!(to("eu-west-1"), None);
+    }
+}

@@ -272,3 +272,25 @@ fn latency(members: &mut Members<'_, '_>) -> Option<FixedLatency> {
     }
     Some(latency)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_goes_by_its_name_or_with_its_namespace() {
+        assert!(names_check("web", "web"));
+        assert!(names_check("shop/web", "web"));
+        assert!(!names_check("web", "shop"));
+        assert!(!names_check("shop", "web"));
+    }
+
+    #[test]
+    fn a_scenario_is_told_from_other_documents() {
+        let recognised = |text: &str| Scenario::is_recognised(&serde_yaml::from_str(text).unwrap());
+        assert!(recognised("policyFile: x.yaml"));
+        assert!(recognised("{policy: {}, client: {}}"));
+        assert!(!recognised("{kind: TrafficPolicy, policy: {}}"));
+        assert!(!recognised("{StartRule: r}"));
+    }
+}

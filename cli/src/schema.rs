@@ -1,6 +1,8 @@
 //! Checking manifests against the schemas of their kinds, as an API server
 //! would, but refusing unknown fields instead of dropping them.
 
+use std::sync::OnceLock;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
@@ -47,17 +49,42 @@ pub(crate) fn check(manifest: &Value) -> Vec<SchemaFault> {
         let message = format!("The API version is `{API_VERSION}`, not `{version}`");
         return vec![value_fault("apiVersion", message)];
     }
-    let Some(schema) = validation_schema(kind) else {
+    let Some(index) = KINDS.iter().position(|known| *known == kind) else {
         let kinds = KINDS.join(", ");
         let message = format!("There is no kind `{kind}`; the kinds are {kinds}");
         return vec![value_fault("kind", message)];
     };
-    match jsonschema::validator_for(&schema) {
-        Ok(validator) => violations(&validator, &schema, manifest),
-        Err(error) => {
-            let message = format!("Its schema is broken: {error}");
-            vec![value_fault("kind", message)]
-        }
+    match SCHEMAS[index].get_or_init(|| Schema::of(kind)) {
+        Some(schema) => schema.check(manifest),
+        None => vec![value_fault(
+            "kind",
+            format!("The schema of {kind} is broken"),
+        )],
+    }
+}
+
+/// The schema of a kind, ready for use.
+struct Schema {
+    text: Value,
+    validator: Validator,
+}
+
+/// The schemas in the order of the kinds. Making one takes longer than
+/// checking hundreds of manifests.
+static SCHEMAS: [OnceLock<Option<Schema>>; KINDS.len()] = [const { OnceLock::new() }; KINDS.len()];
+
+impl Schema {
+    fn of(kind: &str) -> Option<Self> {
+        let text = validation_schema(kind)?;
+        let validator = jsonschema::validator_for(&text).ok()?;
+        Some(Self { text, validator })
+    }
+
+    fn check(&self, manifest: &Value) -> Vec<SchemaFault> {
+        let errors = self.validator.iter_errors(manifest);
+        errors
+            .flat_map(|error| faults(&error, &self.text, manifest))
+            .collect()
     }
 }
 
@@ -85,13 +112,6 @@ fn lacks(at: &Pointer, name: &str) -> SchemaFault {
             format!("`{name}` is required here"),
         ),
     }
-}
-
-fn violations(validator: &Validator, schema: &Value, manifest: &Value) -> Vec<SchemaFault> {
-    let errors = validator.iter_errors(manifest);
-    errors
-        .flat_map(|error| faults(&error, schema, manifest))
-        .collect()
 }
 
 /// One violation may be several faults: every unknown field is one.

@@ -210,3 +210,92 @@ fn asn(members: &mut Members<'_, '_>) -> Option<u32> {
     }
     asn
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use watershed_geo::testing;
+
+    /// A client of a database that knows one network in New York.
+    fn located(client: &Value) -> Client {
+        let there = Location {
+            country: "US".parse().ok(),
+            subdivision: Some("NY".to_owned()),
+            coordinates: Coordinates::new(40.7, -74.0),
+            asn: Some(64496),
+            ..Location::default()
+        };
+        let network = "203.0.113.0/24".parse().unwrap();
+        let geo = GeoDatabase::from_mmdb(testing::mmdb(&[(network, there)])).unwrap();
+        let mut findings = Vec::new();
+        let spec = ClientSpec::read(client, "client", &mut findings);
+        assert_eq!(findings, [], "{client}");
+        spec.locate(|| &geo)
+    }
+
+    #[test]
+    fn what_is_not_said_is_looked_up() {
+        let client = located(&json!({"address": "203.0.113.7"}));
+        assert_eq!(client.network, "203.0.113.7/32".parse().ok());
+        assert_eq!(client.location.continent, Some(Continent::NorthAmerica));
+        assert_eq!(client.location.subdivision.as_deref(), Some("NY"));
+        assert_eq!(client.location.prefix_len, Some(24));
+    }
+
+    #[test]
+    fn another_country_takes_nothing_of_the_old_place_along() {
+        let client = located(&json!({"address": "203.0.113.7", "country": "no"}));
+        assert_eq!(client.location.continent, Some(Continent::Europe));
+        assert_eq!(client.location.subdivision, None);
+        assert!(client.location.coordinates.unwrap().latitude() > 55.0);
+        // Where the client is was said, not looked up for a prefix.
+        assert_eq!(client.location.prefix_len, None);
+        // The network is still the same.
+        assert_eq!(client.location.asn, Some(64496));
+    }
+
+    #[test]
+    fn a_continent_that_is_said_beats_that_of_the_country() {
+        let client = located(&json!({"country": "US", "continent": "EU"}));
+        assert_eq!(client.location.continent, Some(Continent::Europe));
+        let nowhere = located(&json!({"continent": "SA"}));
+        assert_eq!(nowhere.location.country, None);
+        assert_eq!(nowhere.location.coordinates, None);
+    }
+
+    #[test]
+    fn a_subdivision_may_bring_its_country() {
+        let client = located(&json!({"subdivision": "us-ca"}));
+        assert_eq!(client.location.country, "US".parse().ok());
+        assert_eq!(client.location.subdivision.as_deref(), Some("CA"));
+        assert!(client.location.coordinates.unwrap().longitude() < -110.0);
+    }
+
+    #[test]
+    fn an_unmapped_client_keeps_its_network_only() {
+        let client = located(&json!({"address": "203.0.113.7/24", "unmapped": true}));
+        assert_eq!(client.network, "203.0.113.0/24".parse().ok());
+        assert_eq!(client.location, Location::unmapped());
+    }
+
+    #[test]
+    fn every_fault_is_noted_with_its_path() {
+        let mut findings = Vec::new();
+        let client = json!({
+            "unmapped": true, "country": "USA", "latitude": "north", "asn": -1, "ip": "192.0.2.1",
+        });
+        ClientSpec::read(&client, "client", &mut findings);
+        let mut paths: Vec<&str> = findings.iter().map(|f| f.path.as_str()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let expected = [
+            "client.asn",
+            "client.country",
+            "client.ip",
+            "client.latitude",
+            "client.longitude",
+        ];
+        assert_eq!(paths, expected);
+    }
+}

@@ -1,6 +1,7 @@
 //! From arguments to documents.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub(crate) struct Unit {
     /// The directory to which paths in the document are relative.
     pub(crate) base_dir: PathBuf,
     /// The text of the whole file.
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     /// In what it is written.
     pub(crate) syntax: Syntax,
     /// The document, or why it is none.
@@ -98,6 +99,7 @@ fn read(source: &Source, named: bool, set: &mut Set) {
             return;
         }
     };
+    let text: Arc<str> = text.into();
     let documents = input::documents(&text, source.syntax());
     let documents: Vec<Parsed> = documents.into_iter().flat_map(items).collect();
     let several = documents.len() > 1;
@@ -105,7 +107,7 @@ fn read(source: &Source, named: bool, set: &mut Set) {
         set.units.push(Unit {
             document: several.then_some(index + 1),
             named,
-            text: text.clone(),
+            text: Arc::clone(&text),
             ..unit(source, content)
         });
     }
@@ -134,7 +136,7 @@ fn unit(source: &Source, content: Parsed) -> Unit {
         document: None,
         named: true,
         base_dir: source.base_dir(),
-        text: String::new(),
+        text: Arc::default(),
         syntax: source.syntax(),
         content,
     }
