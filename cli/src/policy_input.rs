@@ -129,12 +129,13 @@ impl PolicyInput {
                 // The import has checked the tree and says what it found in
                 // Route 53's members.
                 let none = CidrCollections::default();
-                let compiled = compile(&import.document, &none, &Limits::route53());
+                let (policy, found) = compile(&import.document, &none, &Limits::route53());
+                let overlooked = found.into_iter().filter(|_| policy.is_none());
                 Self {
                     origin,
-                    policy: compiled.0,
+                    findings: findings(import.findings.into_iter().chain(overlooked)),
+                    policy,
                     document: Some(import.document),
-                    findings: findings(import.findings),
                 }
             }
             Err(faults) => Self {
@@ -223,6 +224,6 @@ fn stand_in(object: &ObjectReference) -> String {
     parts.join(".")
 }
 
-fn findings(diagnostics: Vec<Diagnostic>) -> Vec<Finding> {
+fn findings(diagnostics: impl IntoIterator<Item = Diagnostic>) -> Vec<Finding> {
     diagnostics.into_iter().map(Finding::from).collect()
 }
