@@ -47,9 +47,8 @@ impl Hostnames {
         loop {
             let names = wanted.borrow_and_update().clone();
             self.look_up(&names).await;
-            match timeout(REFRESH, wanted.changed()).await {
-                Ok(Err(_)) => return,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = timeout(REFRESH, wanted.changed()).await {
+                return;
             }
         }
     }

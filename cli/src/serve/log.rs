@@ -50,12 +50,12 @@ impl Log {
     fn troubles(&mut self, verdicts: &[Verdict]) {
         let mut conditions = BTreeMap::new();
         for verdict in verdicts {
-            let failing = verdict
+            let mut failing = verdict
                 .conditions
                 .iter()
                 .filter(|condition| !condition.status);
             // Ready repeats what the others say, and adds what is served.
-            let Some(condition) = failing.last() else {
+            let Some(condition) = failing.next_back() else {
                 continue;
             };
             if self.conditions.get(&verdict.object) != Some(condition) {

@@ -204,19 +204,22 @@ impl Standalone {
         for (key, policy) in &resources.traffic_policies {
             let in_use = versions_in_use(resources, compiled, key);
             for number in mint::prune(resources, policy, &in_use) {
-                let gone = |version: &TrafficPolicyVersion| {
-                    version.metadata.namespace.as_ref() == Some(&key.namespace)
-                        && version.spec.policy_name == key.name
-                        && u32::try_from(version.spec.version) == Ok(number)
-                };
-                for version in self.minted.extract_if(.., |version| gone(version)) {
-                    match self.state.forget_version(&version) {
-                        Ok(()) => {
-                            tracing::info!(number, "forgot a version of {key} that nothing uses")
-                        }
-                        Err(error) => tracing::warn!("{error:#}"),
-                    }
-                }
+                self.forget(key, number);
+            }
+        }
+    }
+
+    fn forget(&mut self, policy: &ObjectKey, number: u32) {
+        let gone = |version: &mut TrafficPolicyVersion| {
+            version.metadata.namespace.as_ref() == Some(&policy.namespace)
+                && version.spec.policy_name == policy.name
+                && u32::try_from(version.spec.version) == Ok(number)
+        };
+        for version in self.minted.extract_if(.., gone) {
+            if let Err(error) = self.state.forget_version(&version) {
+                tracing::warn!("{error:#}");
+            } else {
+                tracing::info!(number, "forgot a version of {policy} that nothing uses");
             }
         }
     }

@@ -154,12 +154,10 @@ fn default_root(served: &Path) -> anyhow::Result<PathBuf> {
         .file_name()
         .map_or("root".into(), |name| name.to_string_lossy());
     let digest = Sha256::digest(served.as_os_str().as_encoded_bytes());
-    let hash: String = digest
+    let hash = digest
         .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(base.join("watershed").join(format!("{name}-{hash}")))
+        .fold(0_u64, |hash, byte| (hash << 8) | u64::from(*byte));
+    Ok(base.join("watershed").join(format!("{name}-{hash:016x}")))
 }
 
 /// The entries of a directory in order; none when it does not exist.

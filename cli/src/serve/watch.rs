@@ -67,9 +67,13 @@ impl Changes {
 fn parents(files: &[&Path]) -> BTreeSet<PathBuf> {
     let parents = files.iter().filter_map(|file| file.parent());
     parents
-        .map(|parent| match parent.as_os_str().is_empty() {
-            true => PathBuf::from("."),
-            false => parent.to_owned(),
+        .map(|parent| {
+            let here = parent.as_os_str().is_empty();
+            if here {
+                PathBuf::from(".")
+            } else {
+                parent.to_owned()
+            }
         })
         .collect()
 }
