@@ -822,3 +822,19 @@ fn text_may_be_too_long_or_repeat_members() {
         "e: Type occurs twice in the same object: remove one of them."
     );
 }
+
+#[test]
+fn thousands_of_faults_are_told_in_no_time() {
+    let item = |i: u32| json!({"EndpointReference": "nowhere", "Weight": "x", "X": i});
+    let items: Vec<Value> = (0..1500).map(item).collect();
+    let rule = json!({"RuleType": "weighted", "Items": items});
+    let mut document = with_rule(&rule);
+    for id in 0..20 {
+        document["Rules"][format!("r{id}")] = json!({"RuleType": "latency", "Regions": 1});
+    }
+    let started = std::time::Instant::now();
+    let found = lines(&document);
+    // One for each X, each Weight and each reference, and some at the rules.
+    assert!(found.len() > 4500, "{}", found.len());
+    assert!(started.elapsed().as_secs() < 10);
+}

@@ -9,67 +9,63 @@ use crate::place::Place;
 /// Faults and warnings of the converted tree that the walk did not see.
 pub(super) fn check(walk: &Walk) -> Vec<Diagnostic> {
     let (_, findings) = compile_policy(&walk.document, &References::none(), &Limits::route53());
+    let told: Vec<String> = walk.faults.iter().map(|d| d.path.to_string()).collect();
     let translated = findings.into_iter().map(|finding| {
-        let message = with_items_named(walk, &finding);
+        let message = with_item_named(walk, &finding);
         place_of(walk, &finding.path).fault(finding.code, message)
     });
     translated
-        .filter(|finding| !told_already(walk, finding))
+        .filter(|finding| !told_already(walk, &told, finding))
         .collect()
 }
 
 /// Whether a finding only repeats a fault of the walk. The conversion lacks
 /// what the walk refused, so the tree misses it once more, at the same place,
 /// below or above it. Warnings about a partial conversion mean nothing.
-fn told_already(walk: &Walk, finding: &Diagnostic) -> bool {
-    let faults = &walk.faults;
+fn told_already(walk: &Walk, told: &[String], finding: &Diagnostic) -> bool {
+    let path = finding.path.to_string();
     match finding.code {
         Code::UnknownRule
         | Code::UnknownEndpoint
         | Code::Cycle
         | Code::Duplicate
         | Code::LimitExceeded => false,
-        code if code.severity() == Severity::Warning => !faults.is_empty(),
+        code if code.severity() == Severity::Warning => !told.is_empty(),
         // Without a record type no value of an endpoint was converted.
-        _ if walk.record_type.is_none() && is_endpoint(&finding.path) => true,
-        _ => faults
-            .iter()
-            .any(|fault| same_part(&fault.path, &finding.path)),
+        _ if walk.record_type.is_none() && path.starts_with("Endpoints") => true,
+        _ => told.iter().any(|told| same_part(told, &path)),
     }
 }
 
 /// Paths of what the document has once.
 const TOP: [&str; 4] = ["document", "RecordType", "StartEndpoint", "StartRule"];
 
-fn is_endpoint(path: &Path) -> bool {
-    path.to_string().starts_with("Endpoints")
-}
-
 /// Whether one path is the other or leads to it. What is missing at the top
 /// may stand at the document itself.
-fn same_part(one: &Path, other: &Path) -> bool {
-    let (one, other) = (one.to_string(), other.to_string());
+fn same_part(one: &str, other: &str) -> bool {
     let leads = |above: &str, below: &str| {
         below
             .strip_prefix(above)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     let top = |path: &str| TOP.contains(&path);
-    leads(&one, &other) || leads(&other, &one) || (top(&one) && top(&other))
+    leads(one, other) || leads(other, one) || (top(one) && top(other))
 }
 
 /// The message with `branch 1` as `Items[1]`, or whatever it came from.
-fn with_items_named(walk: &Walk, finding: &Diagnostic) -> String {
-    let mut message = finding.message.clone();
-    let (Path::Branch(rule, ..) | Path::Rule(rule, _)) = &finding.path else {
-        return message;
+fn with_item_named(walk: &Walk, finding: &Diagnostic) -> String {
+    let named = || {
+        let (Path::Branch(rule, ..) | Path::Rule(rule, _)) = &finding.path else {
+            return None;
+        };
+        // Ids stand before the number, if at all.
+        let (before, after) = finding.message.rsplit_once("branch ")?;
+        let end = after.find(|c: char| !c.is_ascii_digit());
+        let (number, rest) = after.split_at(end.unwrap_or(after.len()));
+        let place = walk.items.get(rule)?.get(number.parse::<usize>().ok()?)?;
+        Some(format!("{before}{}{rest}", place.member))
     };
-    let items = walk.items.get(rule).into_iter().flatten();
-    // Backwards, because `branch 1` begins `branch 10`.
-    for (index, place) in items.enumerate().collect::<Vec<_>>().into_iter().rev() {
-        message = message.replace(&format!("branch {index}"), &place.member);
-    }
-    message
+    named().unwrap_or_else(|| finding.message.clone())
 }
 
 fn place_of(walk: &Walk, path: &Path) -> Place {
