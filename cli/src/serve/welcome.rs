@@ -44,7 +44,7 @@ fn lines(snapshot: &Snapshot, address: SocketAddr) -> Vec<String> {
     {
         let first = first.clone();
         lines.push(format!("{first} +subnet=133.11.0.0/16"));
-        lines.push(format!("{first} +subnet=141.1.0.0/16"));
+        lines.push(format!("{first} +subnet=130.149.0.0/16"));
     }
     lines
 }
