@@ -23,8 +23,11 @@ pub(super) fn check(document: &Document, graph: &Graph<'_>, findings: &mut Vec<D
         }
         zero_weight(rule, findings);
     }
+    let alone = answering_alone(document);
     for endpoint in &document.endpoints {
-        missing_family(document, endpoint, findings);
+        if alone.contains(endpoint.name.as_str()) {
+            missing_family(document, endpoint, findings);
+        }
     }
 }
 
@@ -220,6 +223,23 @@ fn zero_weight(rule: &RuleSpec, findings: &mut Vec<Diagnostic>) {
             message,
         );
     }
+}
+
+/// Endpoints that make an answer by themselves. A multivalue rule leaves out
+/// those without a value of the type asked.
+fn answering_alone(document: &Document) -> BTreeSet<&str> {
+    let rules = document.rules.iter();
+    let single = rules.filter(|rule| !matches!(rule.kind, RuleKind::MultiValue { .. }));
+    let targets = single
+        .flat_map(|rule| &rule.branches)
+        .map(|branch| branch.target.as_ref());
+    let endpoints = targets
+        .chain([document.start.as_ref()])
+        .filter_map(|target| match target {
+            Some(Target::Endpoint(name)) => Some(name.as_str()),
+            _ => None,
+        });
+    endpoints.collect()
 }
 
 fn missing_family(document: &Document, endpoint: &EndpointSpec, findings: &mut Vec<Diagnostic>) {

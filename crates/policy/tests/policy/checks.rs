@@ -362,3 +362,11 @@ fn an_alias_may_serve_both_families() {
     }
     expect(&document, &[]);
 }
+
+#[test]
+fn a_multivalue_rule_leaves_out_what_has_no_value() {
+    let many = RuleKind::MultiValue { max_answers: 8 };
+    let mut document = over_two(many, Selector::Always, Selector::Always);
+    document.record_types = vec![1, 28];
+    expect(&document, &[]);
+}
