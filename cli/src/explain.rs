@@ -50,7 +50,7 @@ pub fn text(walk: &Walk<'_>, document: &TrafficPolicyDocument) -> String {
             };
             if let Some(step) = tree.step(id) {
                 let line = title(walk.policy.rule(id));
-                let _ = write!(text, "{}", tree.rule(step, line));
+                let _ = write!(text, "{}", tree.rule(step, line, &BigRational::one()));
             }
         }
     }
@@ -78,9 +78,10 @@ impl<'a> Explanation<'a> {
     }
 
     /// The tree of a rule that is reached, below the line that leads to it.
-    fn rule(&mut self, step: &'a Step, line: String) -> Tree<String> {
+    /// Of its probability nothing is said where it is that of the `share`.
+    fn rule(&mut self, step: &'a Step, line: String, share: &BigRational) -> Tree<String> {
         let rule = self.policy().rule(step.rule);
-        let mut tree = Tree::new(line + &notes(rule, step));
+        let mut tree = Tree::new(line + &notes(rule, step, share));
         self.shown.insert(step.rule);
         for report in &step.branches {
             let branch = self.branch(rule, step, report);
@@ -99,7 +100,7 @@ impl<'a> Explanation<'a> {
             Some(below) if self.shown.contains(&below.rule) => {
                 Tree::new(format!("{line}, see above"))
             }
-            Some(below) => self.rule(below, line),
+            Some(below) => self.rule(below, line, &report.share),
             None => Tree::new(line),
         }
     }
@@ -135,9 +136,9 @@ fn title(rule: &Rule) -> String {
 }
 
 /// What is special about the way a rule is walked.
-fn notes(rule: &Rule, step: &Step) -> String {
+fn notes(rule: &Rule, step: &Step, share: &BigRational) -> String {
     let mut notes = String::new();
-    if !step.probability.is_one() {
+    if step.probability != *share {
         // Writing to a String cannot fail.
         let _ = write!(notes, ", reached with {}", chance(&step.probability));
     }
@@ -241,8 +242,14 @@ fn because(rule: &Rule, step: &Step, report: &BranchReport) -> String {
         }
         _ => "the first",
     };
-    let left_out = |verdict| matches!(verdict, Verdict::Unhealthy | Verdict::Draining);
-    if step.branches.iter().any(|branch| left_out(branch.verdict)) {
+    // In a failover rule, what is left out later was not needed anyway.
+    let ahead = |other: &BranchReport| {
+        !matches!(rule.kind, RuleKind::Failover) || other.index < report.index
+    };
+    let left_out = |other: &BranchReport| {
+        matches!(other.verdict, Verdict::Unhealthy | Verdict::Draining) && ahead(other)
+    };
+    if step.branches.iter().any(left_out) {
         format!("{first} that is left")
     } else {
         first.to_owned()
@@ -269,6 +276,8 @@ fn behind(rule: &Rule, report: &BranchReport) -> &'static str {
 fn health(report: &BranchReport) -> Option<&'static str> {
     match (report.health, report.target) {
         (BranchHealth::Healthy, _) => None,
+        // The rule says so itself.
+        (BranchHealth::TargetUnhealthy, Node::Rule(_)) if report.verdict == Verdict::Chosen => None,
         (BranchHealth::CheckUnhealthy, _) => Some("the branch's own health check fails"),
         (BranchHealth::TargetUnhealthy, Node::Rule(_)) => Some("nothing below it is healthy"),
         (BranchHealth::TargetUnhealthy, Node::Endpoint(_))
