@@ -28,6 +28,20 @@ pub struct PolicyInput {
     pub findings: Vec<Finding>,
 }
 
+/// Whether a document is a policy by the look of it.
+pub fn is_policy(value: &Value) -> bool {
+    manifest::is_policy(value) || is_route53(value)
+}
+
+/// Whether a document is meant as one of Route 53, by itself or in the answer
+/// of `aws route53 get-traffic-policy`.
+pub fn is_route53(value: &Value) -> bool {
+    let has = |name: &str| value.get(name).is_some();
+    has("AWSPolicyFormatVersion")
+        || (has("Endpoints") && (has("StartRule") || has("StartEndpoint") || has("Rules")))
+        || value.pointer("/TrafficPolicy/Document").is_some()
+}
+
 /// In which form a policy was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

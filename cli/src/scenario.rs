@@ -16,7 +16,7 @@ use crate::finding::{Finding, has_errors, join};
 use crate::input::{self, Source, Syntax};
 use crate::latency::FixedLatency;
 use crate::members::{Members, describe};
-use crate::policy_input::PolicyInput;
+use crate::policy_input::{self, PolicyInput};
 use crate::record_type;
 
 pub use client::ClientSpec;
@@ -73,6 +73,11 @@ impl Scenario {
     /// Reads a scenario that is parsed already; `policyFile` is relative to
     /// `base_dir`.
     pub fn from_value(value: &Value, base_dir: &Path) -> Self {
+        if !Self::is_recognised(value) && policy_input::is_policy(value) {
+            let message = "This is a policy, not a scenario: a scenario has it as `policy`, or \
+                           the name of its file as `policyFile`";
+            return Self::broken(Finding::error(Code::MissingField, "", message));
+        }
         let mut findings = Vec::new();
         let Some(mut members) = Members::of(value, "", &mut findings) else {
             return Self {

@@ -15,7 +15,7 @@ use crate::cidr::CidrCollections;
 use crate::console::{self, Printed, Status};
 use crate::finding::Finding;
 use crate::manifest::{self, Identity};
-use crate::policy_input::PolicyInput;
+use crate::policy_input::{self, PolicyInput};
 use crate::scenario::Scenario;
 use crate::schema;
 
@@ -98,7 +98,7 @@ fn check(unit: &Unit, collections: &BTreeMap<String, CidrCollections>) -> Vec<Fi
     if Scenario::is_recognised(value) {
         return check_scenario(value, unit);
     }
-    if is_route53(value) {
+    if policy_input::is_route53(value) {
         let none = CidrCollections::default();
         return PolicyInput::from_text(&unit.text, unit.syntax, &none).findings;
     }
@@ -153,13 +153,6 @@ fn check_scenario(value: &Value, unit: &Unit) -> Vec<Finding> {
         ));
     }
     findings
-}
-
-fn is_route53(value: &Value) -> bool {
-    let has = |name: &str| value.get(name).is_some();
-    has("AWSPolicyFormatVersion")
-        || (has("Endpoints") && (has("StartRule") || has("StartEndpoint") || has("Rules")))
-        || value.pointer("/TrafficPolicy/Document").is_some()
 }
 
 /// Objects given twice: which of them counts would be chance.
