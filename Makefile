@@ -61,7 +61,7 @@ versions: ## The versions of the toolchain in use
 
 .PHONY: unit
 unit: dig ## All tests: crates, cases, examples, documentation, real queries
-	$(CARGO) test $(PACKAGES)
+	$(CARGO) test $(PACKAGES) --no-fail-fast
 
 .PHONY: lint
 lint: ## Clippy without warnings

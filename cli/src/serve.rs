@@ -1,7 +1,7 @@
 //! `watershed serve`: answers DNS queries from a directory of manifests.
 //!
 //! One process runs what a cluster spreads over an operator and a fleet: the
-//! [`Standalone`] control loop reads, mints and compiles, a DNS node answers.
+//! `Standalone` control loop reads, mints and compiles, a DNS node answers.
 
 mod health;
 mod hostnames;
