@@ -7,6 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
+use watershed::finding::Finding;
 use watershed::scenario::Scenario;
 use watershed::simulate::{Outcome, simulate};
 use watershed::walk::Surroundings;
@@ -100,7 +101,7 @@ proptest! {
         }
         let read = Scenario::from_value(&scenario, Path::new(""));
         let report = simulate(&read, &Surroundings::default());
-        let refused = report.diagnostics.iter().any(|finding| finding.is_error());
+        let refused = report.diagnostics.iter().any(Finding::is_error);
         prop_assert_eq!(report.outcome == Outcome::Invalid, refused, "{}", scenario);
         if !refused {
             let chances = report.answers.iter().map(|a| a.probability.parse::<BigRational>());
