@@ -6,6 +6,7 @@
 //! Route 53 does; [`export`] goes the other way and lists what Route 53 cannot
 //! express. `docs/route53.md` has the mapping and the differences.
 
+mod escapes;
 mod export;
 mod format;
 mod hosts;

@@ -5,6 +5,7 @@ use watershed_crd::document::{Endpoint, RecordType};
 use watershed_policy::Path;
 
 use super::Export;
+use crate::escapes;
 use crate::hosts::{AliasType, s3_website};
 
 impl Export<'_> {
@@ -33,14 +34,14 @@ impl Export<'_> {
             (RecordType::A | RecordType::AAAA, None) => {
                 self.single_value(name, "addresses", endpoint.addresses.as_deref()?)
             }
-            (RecordType::CNAME, Some(host)) => Some(value(host)),
+            (RecordType::CNAME, Some(host)) => Some(value(&escapes::to_octal(host))),
             _ => self.single_value(name, "values", endpoint.values.as_deref()?),
         }
     }
 
     fn single_value(&mut self, name: &str, field: &'static str, all: &[String]) -> Option<Value> {
         if let [text] = all {
-            return Some(value(text));
+            return Some(value(&escapes::to_octal(text)));
         }
         let path = Path::Endpoint(name.to_owned(), Some(field));
         let count = all.len();

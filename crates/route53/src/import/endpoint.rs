@@ -8,6 +8,7 @@ use watershed_geo::RegionKind;
 use watershed_policy::Code;
 
 use super::Walk;
+use crate::escapes;
 use crate::format::ENDPOINT_MEMBERS;
 use crate::hosts::{AliasType, is_bucket, s3_website, website_of_bucket};
 use crate::members::{Members, wrong_kind};
@@ -120,11 +121,13 @@ impl Walk {
         let Some(record_type) = self.record_type else {
             return Endpoint::default();
         };
-        if let Err(message) = check_value(record_type, text) {
-            self.fault(place, Code::InvalidValue, message);
-            return Endpoint::default();
+        match check_value(record_type, text).and_then(|()| escapes::to_decimal(text)) {
+            Ok(text) => value_endpoint(record_type, &text),
+            Err(message) => {
+                self.fault(place, Code::InvalidValue, message);
+                Endpoint::default()
+            }
         }
-        value_endpoint(record_type, text)
     }
 
     fn alias(&mut self, place: &Place, alias: AliasType, host: &str) -> Endpoint {
