@@ -33,8 +33,18 @@ fn told_already(walk: &Walk, told: &[String], finding: &Diagnostic) -> bool {
         code if code.severity() == Severity::Warning => !told.is_empty(),
         // Without a record type no value of an endpoint was converted.
         _ if walk.record_type.is_none() && path.starts_with("Endpoints") => true,
+        // An alias that the record type excludes was refused at its type.
+        Code::RecordType if refused_type(told, &path) => true,
         _ => told.iter().any(|told| same_part(told, &path)),
     }
+}
+
+/// Whether the path is the value of an endpoint whose type has a fault.
+fn refused_type(told: &[String], path: &str) -> bool {
+    path.strip_suffix(".Value").is_some_and(|endpoint| {
+        let type_ = format!("{endpoint}.Type");
+        told.contains(&type_)
+    })
 }
 
 /// Paths of what the document has once.
