@@ -180,7 +180,7 @@ fn export_text(text: &str, args: &ExportRoute53Args) -> Printed {
     let input = PolicyInput::from_text(text, args.file.syntax(), &CidrCollections::default());
     let document = match &input.document {
         Some(document) if !has_errors(&input.findings) => document,
-        _ => return Printed::findings(&input.findings),
+        _ => return refused(&faults_of(&input.findings)),
     };
     let chosen = args
         .record_type
@@ -193,6 +193,17 @@ fn export_text(text: &str, args: &ExportRoute53Args) -> Printed {
         Ok(document) => Printed::result(console::json(&document)),
         Err(faults) => refused(&faults),
     }
+}
+
+/// The errors among findings, for [`refused`].
+fn faults_of(findings: &[Finding]) -> Vec<Diagnostic> {
+    let errors = findings.iter().filter(|finding| finding.is_error());
+    errors
+        .map(|finding| {
+            let path = watershed_policy::Path::Other(finding.path.clone());
+            Diagnostic::new(Code::InvalidValue, path, finding.message.clone())
+        })
+        .collect()
 }
 
 /// Whether a file name is that of a document.

@@ -147,7 +147,29 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     parts
 }
 
+/// Flow brackets that may be open at a time. The parser refuses deeper nesting
+/// by itself, but takes time in the square of the depth to find out.
+const MAX_OPEN_BRACKETS: usize = 512;
+
+/// Whether more brackets are open at a time than any sensible document has.
+/// Brackets in strings count too, which only matters by the hundreds.
+fn nests_too_deeply(text: &str) -> bool {
+    let mut open = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX_OPEN_BRACKETS
+    })
+}
+
 fn yaml(text: &str, lines_before: usize) -> Parsed {
+    if nests_too_deeply(text) {
+        let message = format!("More than {MAX_OPEN_BRACKETS} brackets are open at a time");
+        return Err(Finding::error(Code::Syntax, "", message));
+    }
     let fault = |error: &serde_yaml::Error| yaml_fault(error, lines_before);
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| fault(&e))?;
     value.apply_merge().map_err(|e| fault(&e))?;
@@ -244,6 +266,15 @@ mod tests {
                 Err(fault) => fault.path,
             })
             .collect()
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_at_once() {
+        let parsed = documents(&format!("policy: {}", "[".repeat(200_000)), Syntax::Yaml);
+        let fault = parsed[0].as_ref().unwrap_err();
+        assert_eq!(fault.message, "More than 512 brackets are open at a time");
+        let wide = format!("[{}]", "[], ".repeat(2_000));
+        assert!(documents(&wide, Syntax::Yaml)[0].is_ok());
     }
 
     #[test]

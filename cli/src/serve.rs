@@ -126,6 +126,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let directory = args.directory.display();
         format!("{directory} cannot be read: name a directory of manifests")
     })?;
+    anyhow::ensure!(
+        directory.is_dir(),
+        "{} is not a directory: name the directory that holds it",
+        args.directory.display()
+    );
     let state = StateDir::open(args.state.as_deref(), &directory)?;
     let node = Node::new(Config::default());
     let files = [&args.geo_database, &args.latency, &args.health];

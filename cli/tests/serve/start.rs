@@ -54,6 +54,19 @@ fn a_missing_directory_is_said() {
 }
 
 #[test]
+fn a_file_in_place_of_the_directory_is_said() {
+    let site = site();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watershed"));
+    command
+        .arg("serve")
+        .arg(site.manifests.path().join("zone.yaml"));
+    command.arg("--state").arg(site.state_dir());
+    let said = refusal(command);
+    assert!(said.contains("is not a directory"), "{said}");
+    assert!(!site.state_dir().exists());
+}
+
+#[test]
 fn a_state_directory_in_use_is_said() {
     let site = site();
     let _server = site.serve();
