@@ -88,24 +88,29 @@ impl<'a> Graph<'a> {
         }
     }
 
+    fn knows(&self, target: &Target) -> bool {
+        match target {
+            Target::Rule(name) => self.rules.contains_key(name.as_str()),
+            Target::Endpoint(name) => self.endpoints.contains(name.as_str()),
+        }
+    }
+
     fn reference(&self, target: &Target, path: Path, findings: &mut Vec<Diagnostic>) {
-        let (known, code, kind, name, misplaced) = match target {
+        let (code, kind, name, misplaced) = match target {
             Target::Rule(name) => (
-                self.rules.contains_key(name.as_str()),
                 Code::UnknownRule,
                 "rule",
                 name,
                 self.endpoints.contains(name.as_str()).then_some("endpoint"),
             ),
             Target::Endpoint(name) => (
-                self.endpoints.contains(name.as_str()),
                 Code::UnknownEndpoint,
                 "endpoint",
                 name,
                 self.rules.contains_key(name.as_str()).then_some("rule"),
             ),
         };
-        if !known {
+        if !self.knows(target) {
             let hint = misplaced.map_or(String::new(), |other| {
                 format!("; there is {other} of that name, so refer to it as {other}")
             });
@@ -195,6 +200,14 @@ impl<'a> Graph<'a> {
     }
 
     fn unused(&self, document: &Document, findings: &mut Vec<Diagnostic>) {
+        // Without a start nothing is reached, which is one fault, not many.
+        if !document
+            .start
+            .as_ref()
+            .is_some_and(|start| self.knows(start))
+        {
+            return;
+        }
         let (rules, endpoints) = self.reached(document);
         for rule in document
             .rules

@@ -265,6 +265,11 @@ fn references_name_the_likely_mistake() {
     document.start = Some(Target::Rule("a".to_owned()));
     let (_, findings) = Policy::build(&document, &Limits::api());
     assert_eq!(
+        findings.len(),
+        1,
+        "what nothing leads to is not said besides"
+    );
+    assert_eq!(
         findings[0].to_string(),
         "error: startRule: there is no rule `a`; there is endpoint of that name, so refer to it \
          as endpoint [unknown-rule]"
