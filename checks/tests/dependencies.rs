@@ -31,9 +31,29 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "watershed-dns",
-        &["watershed-geo", "watershed-policy", "watershed-snapshot"],
+        "watershed-proto",
+        &["watershed-policy", "watershed-snapshot"],
     ),
+    (
+        "watershed-dns",
+        &[
+            "watershed-geo",
+            "watershed-policy",
+            "watershed-proto",
+            "watershed-snapshot",
+        ],
+    ),
+    (
+        "watershed-operator",
+        &[
+            "watershed-compile",
+            "watershed-crd",
+            "watershed-policy",
+            "watershed-proto",
+            "watershed-snapshot",
+        ],
+    ),
+    ("watershed-e2e", &["watershed-crd"]),
     (
         "watershed",
         &[

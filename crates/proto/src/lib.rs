@@ -1,0 +1,1 @@
+//! The protocol between the operator and DNS nodes.
