@@ -1,8 +1,9 @@
 //! Who depends on whom, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, NodeDep, PackageId};
 
 use crate::tree;
@@ -82,18 +83,27 @@ impl Graph {
             .collect()
     }
 
-    /// Every package that `member` pulls in, directly or through others.
-    pub fn closure(&self, member: &str) -> BTreeSet<&str> {
-        let mut seen = BTreeSet::new();
-        let mut pending: Vec<_> = self.members.get(member).into_iter().collect();
-        while let Some(id) = pending.pop() {
-            for dep in self.edges.get(id).into_iter().flatten() {
-                if seen.insert(dep) {
-                    pending.push(dep);
-                }
-            }
-        }
-        seen.into_iter().filter_map(|id| self.name(id)).collect()
+    /// Every package that `member` pulls in, directly or through others, when
+    /// it is built by itself: features that only its neighbours in the
+    /// workspace ask for do not count, as they do in `cargo metadata`.
+    ///
+    /// # Errors
+    /// Cargo cannot be run, or does not know the package.
+    pub fn closure(member: &str) -> Result<BTreeSet<String>> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none"])
+            .args(["--format", "{p}", "--package", member])
+            .current_dir(tree::root())
+            .output()?;
+        let problem = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "cargo tree of {member}: {problem}");
+        let lines = String::from_utf8(output.stdout)?;
+        let names = lines.lines().filter_map(|line| line.split(' ').next());
+        Ok(names
+            .filter(|name| *name != member)
+            .map(str::to_owned)
+            .collect())
     }
 
     fn name(&self, id: &PackageId) -> Option<&str> {

@@ -123,6 +123,7 @@ const NEVER: &[(&str, &[&[&str]])] = &[
         "watershed-route53",
         &[EDGES, &["kube-client", "hickory-net"]],
     ),
+    ("watershed-proto", &[KUBERNETES, HICKORY]),
     // A DNS node needs no access to the Kubernetes API and knows nothing of it.
     (
         "watershed-dns",
@@ -132,6 +133,8 @@ const NEVER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("watershed", &[&["kube-client"]]),
+    // The operator answers no queries.
+    ("watershed-operator", &[&["watershed-dns", "hickory-server"]]),
 ];
 
 #[test]
@@ -158,7 +161,7 @@ fn pure_packages_pull_in_no_edges() -> Result<()> {
             graph.members().contains(member),
             "{member} is not in the workspace"
         );
-        let closure = graph.closure(member);
+        let closure = Graph::closure(member)?;
         let found: Vec<_> = never
             .iter()
             .copied()
