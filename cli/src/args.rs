@@ -1,7 +1,6 @@
 //! The command line.
 
-// Here doc comments are what `--help` prints.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, reason = "doc comments are what `--help` prints")]
 
 use std::path::PathBuf;
 

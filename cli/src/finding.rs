@@ -103,8 +103,10 @@ pub(crate) fn join(a: &str, b: &str) -> String {
     }
 }
 
-// serde demands the reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde demands the reference"
+)]
 fn severity_text<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(severity.as_str())
 }

@@ -11,8 +11,11 @@ pub struct FixedLatency(BTreeMap<String, u32>);
 impl FixedLatency {
     /// Sets the latency to `region` in milliseconds; negative counts as 0.
     pub fn insert(&mut self, region: &str, millis: f64) {
-        // The cast saturates, which is what is wanted at both ends.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, which is what is wanted at both ends"
+        )]
         let micros = (millis * 1000.0).round() as u32;
         self.0.insert(qualified(region), micros);
     }
