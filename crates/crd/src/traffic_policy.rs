@@ -27,7 +27,7 @@ use crate::document::TrafficPolicyDocument;
     annotation("helm.sh/resource-policy", "keep"),
     validation = Rule::new("self.metadata.name.size() <= 200")
         .message("metadata.name must be no more than 200 characters"),
-    validation = Rule::new("!has(self.spec.version) || !has(oldSelf.spec.version) || self.spec.version != oldSelf.spec.version || !has(oldSelf.status) || !has(oldSelf.status.mintedVersion) || oldSelf.status.mintedVersion != self.spec.version || self.spec.document == oldSelf.spec.document")
+    validation = Rule::new("!has(self.spec.version) || !has(oldSelf.spec.version) || self.spec.version != oldSelf.spec.version || !has(oldSelf.status) || !has(oldSelf.status.mintedVersion) || oldSelf.status.mintedVersion != self.spec.version || (has(self.spec.document) && self.spec.document == oldSelf.spec.document)")
         .message("this version has been minted and may not change: set `spec.version` to a new number"),
     printcolumn(name = "Version", type_ = "integer", json_path = ".status.mintedVersion"),
     printcolumn(name = "Latest", type_ = "integer", json_path = ".status.latestVersion"),

@@ -1,10 +1,11 @@
 //! The CEL rules of the definitions, evaluated without an API server: each
 //! refuses what it should, and says so in its own words.
+//!
+//! The cases are data, in `tests/cases`. `make e2e SUITE=admission` puts the
+//! same cases to real API servers.
 
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
-mod document;
-mod kinds;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -13,32 +14,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use document::{CYCLE, branches, endpoints, rules, start_and_references};
-use kinds::{other_kinds, records, transitions};
 use kube_cel::{CompiledSchema, Validator, apply_defaults, compile_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use support::cases::{Attempt, Case, cases};
+use support::rules::{reaches, rules};
 use support::{edited, manifest};
 use watershed_crd::{KINDS, schema_for};
-
-/// An edit to the full manifest of a kind, and the messages it must give.
-struct Case {
-    kind: &'static str,
-    edits: Vec<(&'static str, Value)>,
-    messages: Vec<&'static str>,
-}
-
-fn case(
-    kind: &'static str,
-    edits: impl IntoIterator<Item = (&'static str, Value)>,
-    message: &'static str,
-) -> Case {
-    Case {
-        kind,
-        edits: edits.into_iter().collect(),
-        messages: vec![message],
-    }
-}
 
 /// The schemas, compiled once: that takes longer than all their evaluations.
 static COMPILED: LazyLock<BTreeMap<&str, (Value, CompiledSchema)>> = LazyLock::new(|| {
@@ -61,16 +43,17 @@ fn refusals(kind: &str, object: &Value, old: Option<&Value>) -> BTreeSet<String>
     }
 }
 
-fn check(cases: Vec<Case>) {
-    for Case {
-        kind,
-        edits,
+fn check(kind: &str, case: &Case) {
+    for Attempt {
+        title,
+        before,
+        object,
         messages,
-    } in cases
+    } in case.refuses.iter().chain(&case.passes)
     {
-        let found = refusals(kind, &edited(kind, &edits), None);
-        let expected = messages.iter().map(|message| (*message).to_owned());
-        assert_eq!(found, expected.collect(), "{kind} with {edits:?}");
+        let old = case.rule.about_changes.then_some(before);
+        let found = refusals(kind, object, old);
+        assert_eq!(found, *messages, "{:?}: {title}", case.rule);
     }
 }
 
@@ -113,83 +96,47 @@ fn compiles(at: &str, schema: &CompiledSchema) {
 }
 
 #[test]
-fn a_document_starts_somewhere_and_refers_to_what_exists() {
-    check(start_and_references());
-}
-
-#[test]
-fn branches_have_what_their_rule_needs_and_nothing_else() {
-    check(branches());
-}
-
-#[test]
-fn rules_have_the_fields_of_their_type() {
-    check(rules());
-}
-
-#[test]
-fn endpoints_have_one_value_that_fits() {
-    check(endpoints());
-}
-
-#[test]
-fn the_other_kinds_are_consistent() {
-    check(other_kinds());
-    check(records());
-}
-
-/// A chain of `length` rules, each leading to the next.
-fn chain(length: usize) -> Value {
-    let mut rules = json!({});
-    for depth in 1..length {
-        let branches = json!([{"rule": format!("r{}", depth + 1)}, {"endpoint": "osl"}]);
-        rules[format!("r{depth}")] = json!({"type": "MultiValue", "branches": branches});
+fn rules_refuse_and_let_pass_what_they_should() {
+    for kind in KINDS {
+        for case in cases(kind, &COMPILED[kind].0) {
+            check(kind, &case);
+        }
     }
-    let last = json!({"type": "MultiValue", "branches": [{"endpoint": "osl"}]});
-    rules[format!("r{length}")] = last;
-    let document = json!({
-        "recordTypes": ["A"],
-        "startRule": "r1",
-        "rules": rules,
-        "endpoints": {"osl": {"addresses": ["192.0.2.10"]}},
-    });
-    edited("TrafficPolicy", &[("/spec/document", document)])
 }
 
+/// A rule without a case proves nothing, and so does an object that passes
+/// because the rule is never looked at.
 #[test]
-fn rules_may_be_eight_deep() {
-    assert_eq!(refusals("TrafficPolicy", &chain(8), None), BTreeSet::new());
-    let deeper = refusals("TrafficPolicy", &chain(9), None);
-    assert_eq!(deeper, BTreeSet::from([CYCLE.to_owned()]));
-}
-
-/// `count` branches in all, in rules of at most 64.
-fn wide(count: usize) -> Value {
-    let branch = json!({"endpoint": "osl"});
-    let mut rules = json!({});
-    for (index, start) in (0..count).step_by(64).enumerate() {
-        let branches = vec![branch.clone(); 64.min(count - start)];
-        rules[format!("r{index}")] = json!({"type": "MultiValue", "branches": branches});
+fn every_rule_has_cases() {
+    for kind in KINDS {
+        let schema = &COMPILED[kind].0;
+        let cases = cases(kind, schema);
+        for rule in rules(kind, schema) {
+            let of_rule: Vec<&Case> = cases.iter().filter(|case| case.rule == rule).collect();
+            let refused = of_rule.iter().any(|case| !case.refuses.is_empty());
+            assert!(refused, "no case that is refused by {rule:?}");
+            let mut passing = of_rule.iter().flat_map(|case| &case.passes);
+            let reached = passing.any(|attempt| reaches(&attempt.object, &rule.on));
+            assert!(reached, "no case that {rule:?} lets pass");
+        }
     }
-    let document = json!({
-        "recordTypes": ["A"],
-        "startRule": "r0",
-        "rules": rules,
-        "endpoints": {"osl": {"addresses": ["192.0.2.10"]}},
-    });
-    edited("TrafficPolicy", &[("/spec/document", document)])
 }
 
-const MANY: &str = "all rules together may have at most 1000 branches";
-
+/// What may not be changed into something may still be made as such.
 #[test]
-fn a_document_may_have_a_thousand_branches() {
-    assert_eq!(
-        refusals("TrafficPolicy", &wide(1000), None),
-        BTreeSet::new()
-    );
-    let wider = refusals("TrafficPolicy", &wide(1001), None);
-    assert_eq!(wider, BTreeSet::from([MANY.to_owned()]));
+fn rules_about_changes_do_not_hinder_making() {
+    let wrong_either_way = |attempt: &&Attempt| attempt.messages.len() == 1;
+    for kind in KINDS {
+        let cases = cases(kind, &COMPILED[kind].0);
+        let changes = cases.iter().filter(|case| case.rule.about_changes);
+        for attempt in changes
+            .flat_map(|case| &case.refuses)
+            .filter(wrong_either_way)
+        {
+            let made = refusals(kind, &attempt.object, None);
+            assert_eq!(made, BTreeSet::new(), "{kind}: {}", attempt.title);
+        }
+    }
 }
 
 #[test]
@@ -201,82 +148,6 @@ fn a_document_needs_no_rules() {
     });
     let policy = edited("TrafficPolicy", &[("/spec/document", document)]);
     assert_eq!(refusals("TrafficPolicy", &policy, None), BTreeSet::new());
-}
-
-#[test]
-fn what_may_not_change_does_not() {
-    let minted = ("/status", json!({"mintedVersion": 12}));
-    for change in transitions() {
-        let mut before = manifest(change.kind);
-        if change.kind == "TrafficPolicy" {
-            before = edited(change.kind, std::slice::from_ref(&minted));
-        }
-        let after = edited(change.kind, &change.edits);
-        let found = refusals(change.kind, &after, Some(&before));
-        assert_eq!(found, BTreeSet::from([change.messages[0].to_owned()]));
-        assert_eq!(refusals(change.kind, &after, None), BTreeSet::new());
-    }
-}
-
-/// Going back to an older document under its old number is how `git revert`
-/// looks; it must stay possible.
-#[test]
-fn a_minted_policy_takes_another_document_with_another_number() {
-    let before = edited(
-        "TrafficPolicy",
-        &[("/status", json!({"mintedVersion": 12}))],
-    );
-    let comment = ("/spec/document/endpoints/osl/comment", json!("moved"));
-    for number in [11, 13] {
-        let after = edited(
-            "TrafficPolicy",
-            &[comment.clone(), ("/spec/version", json!(number))],
-        );
-        assert_eq!(
-            refusals("TrafficPolicy", &after, Some(&before)),
-            BTreeSet::new()
-        );
-    }
-}
-
-/// A rule without a case above proves nothing.
-#[test]
-fn every_rule_has_a_case() {
-    let cases = [
-        start_and_references(),
-        branches(),
-        rules(),
-        endpoints(),
-        other_kinds(),
-        records(),
-        transitions(),
-    ];
-    let tried = cases.into_iter().flatten().flat_map(|case| case.messages);
-    let mut tried: BTreeSet<&str> = tried.collect();
-    tried.insert(MANY);
-    for kind in KINDS {
-        each_message(&schema_for(kind).unwrap(), &mut |message| {
-            assert!(tried.contains(message), "{kind}: no case for \"{message}\"");
-        });
-    }
-}
-
-fn each_message(schema: &Value, visit: &mut impl FnMut(&str)) {
-    match schema {
-        Value::Object(fields) => {
-            for rule in fields
-                .get("x-kubernetes-validations")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                visit(rule["message"].as_str().unwrap());
-            }
-            fields.values().for_each(|below| each_message(below, visit));
-        }
-        Value::Array(items) => items.iter().for_each(|below| each_message(below, visit)),
-        _ => {}
-    }
 }
 
 /// What the examples show must be accepted by an API server as well.

@@ -1,8 +1,12 @@
-//! What the tests share: one full manifest of every kind, and edits to it.
+//! What the tests share: one full manifest of every kind, edits to it, and the
+//! cases made of them.
 
 // Every test binary compiles this file and uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+pub mod cases;
+pub mod rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +16,7 @@ use serde_json::Value;
 /// The full manifest of a kind, from `tests/manifests`.
 pub fn manifest(kind: &str) -> Value {
     let file = format!("tests/manifests/{}.yaml", kind.to_lowercase());
-    let text = fs::read_to_string(path(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let text = read(&file).unwrap_or_else(|| panic!("{file} is missing"));
     serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
@@ -40,7 +44,15 @@ fn edit(manifest: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// A path in the package.
+fn read(below: &str) -> Option<String> {
+    fs::read_to_string(path(below)).ok()
+}
+
+/// A path in this package, from the tests of another as well.
 pub fn path(below: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(below)
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|directory| directory.join("Cargo.lock").is_file())
+        .unwrap();
+    workspace.join("crates/crd").join(below)
 }
