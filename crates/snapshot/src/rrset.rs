@@ -1,5 +1,11 @@
 //! Static data.
 
+use crate::name::OwnerName;
+use crate::record_type::{A, AAAA, CNAME, NS};
+
+/// Largest TTL (RFC 2181 section 8).
+const MAX_TTL: u32 = i32::MAX.unsigned_abs();
+
 /// The records of one type at a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet {
@@ -9,6 +15,21 @@ pub struct RrSet {
     pub ttl: u32,
     /// Record data in uncompressed wire form, at least one.
     pub rdata: Vec<Box<[u8]>>,
+}
+
+impl RrSet {
+    /// Whether it can be served: there is data, the TTL is in range, and what
+    /// the server itself reads (addresses, and the names of NS and CNAME
+    /// records) is whole. Data of other types are not looked into.
+    pub fn is_well_formed(&self) -> bool {
+        let whole = |rdata: &[u8]| match self.record_type {
+            A => rdata.len() == 4,
+            AAAA => rdata.len() == 16,
+            NS | CNAME => OwnerName::from_wire(rdata).is_ok(),
+            _ => u16::try_from(rdata.len()).is_ok(),
+        };
+        self.ttl <= MAX_TTL && !self.rdata.is_empty() && self.rdata.iter().all(|rdata| whole(rdata))
+    }
 }
 
 /// IANA numbers of the record types that the server treats specially.

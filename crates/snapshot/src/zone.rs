@@ -1,38 +1,20 @@
-//! Zones and the snapshot that holds them.
+//! Zones.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod builder;
+mod error;
 
-use thiserror::Error;
-
+use crate::map::CowMap;
 use crate::name::OwnerName;
+use crate::node::Node;
 use crate::policy_version::Binding;
 use crate::record_type::{CNAME, NS, SOA};
 use crate::rrset::RrSet;
 
-/// All that a node serves.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// The zones by apex.
-    pub zones: HashMap<OwnerName, Arc<Zone>>,
-}
+pub use builder::ZoneBuilder;
+pub use error::ZoneError;
 
-impl Snapshot {
-    /// A snapshot of these zones; of two with one apex the later is kept.
-    pub fn new(zones: impl IntoIterator<Item = Arc<Zone>>) -> Self {
-        let zones = zones.into_iter().map(|zone| (zone.apex.clone(), zone));
-        Self {
-            zones: zones.collect(),
-        }
-    }
-
-    /// The zone whose apex is the closest at or above `name`.
-    pub fn zone_for(&self, name: &OwnerName) -> Option<&Arc<Zone>> {
-        name.suffixes().find_map(|suffix| self.zones.get(suffix))
-    }
-}
-
-/// One zone. Made by [`Zone::builder`], which holds the invariants.
+/// One zone. Made by [`Zone::builder`] or an [`Assembly`](crate::Assembly),
+/// which hold the invariants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
     /// Name of the zone.
@@ -44,43 +26,17 @@ pub struct Zone {
     /// TTL of negative answers in seconds: the smaller of the SOA record's TTL
     /// and its MINIMUM field (RFC 2308 section 3).
     pub negative_ttl: u32,
-    names: HashMap<OwnerName, Node>,
+    /// Every name that exists. The apex is always there.
+    names: CowMap<OwnerName, Name>,
 }
 
-/// What a zone has at one name. Without any data it is an empty non-terminal:
-/// the name exists because something exists below it (RFC 4592 section 2.2.2).
+/// A name that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Node {
-    /// Static data, one set per type.
-    pub rrsets: Vec<RrSet>,
-    /// Policies served here; no type is served twice.
-    pub policies: Vec<Binding>,
-}
-
-impl Node {
-    /// The static data of a type.
-    pub fn rrset(&self, record_type: u16) -> Option<&RrSet> {
-        self.rrsets
-            .iter()
-            .find(|set| set.record_type == record_type)
-    }
-
-    /// The policy that answers a type.
-    pub fn policy(&self, record_type: u16) -> Option<&Binding> {
-        self.policies
-            .iter()
-            .find(|policy| policy.serves(record_type))
-    }
-
-    /// Whether static data or a policy answers the type.
-    pub fn has(&self, record_type: u16) -> bool {
-        self.rrset(record_type).is_some() || self.policy(record_type).is_some()
-    }
-
-    /// Whether nothing is here: an empty non-terminal.
-    pub fn is_empty(&self) -> bool {
-        self.rrsets.is_empty() && self.policies.is_empty()
-    }
+struct Name {
+    node: Node,
+    /// How many names exist directly below: with none, and no data, the name
+    /// itself ceases to exist.
+    below: u32,
 }
 
 impl Zone {
@@ -90,7 +46,41 @@ impl Zone {
     /// [`ZoneError::MalformedSoa`] unless `soa` holds exactly one well-formed
     /// SOA record.
     pub fn builder(apex: OwnerName, soa: RrSet) -> Result<ZoneBuilder, ZoneError> {
-        let malformed = || ZoneError::MalformedSoa(apex.clone());
+        Self::new(apex, soa).map(ZoneBuilder::new)
+    }
+
+    /// A zone of nothing but its SOA record.
+    pub(crate) fn new(apex: OwnerName, soa: RrSet) -> Result<Self, ZoneError> {
+        let mut zone = Self {
+            serial: 0,
+            negative_ttl: 0,
+            names: CowMap::from_iter([(apex.clone(), Name::default())]),
+            soa: soa.clone(),
+            apex,
+        };
+        zone.set_soa(soa)?;
+        Ok(zone)
+    }
+
+    /// What is at a name; `None` when the name does not exist.
+    pub fn node(&self, name: &OwnerName) -> Option<&Node> {
+        self.node_by_wire(name.as_wire())
+    }
+
+    /// As [`Zone::node`], by wire form in lower case, such as
+    /// [`OwnerName::suffixes`] gives.
+    pub fn node_by_wire(&self, wire: &[u8]) -> Option<&Node> {
+        self.names.get(wire).map(|name| &name.node)
+    }
+
+    /// All names that exist, empty non-terminals included, in no order.
+    pub fn names(&self) -> impl Iterator<Item = (&OwnerName, &Node)> {
+        self.names.iter().map(|(owner, name)| (owner, &name.node))
+    }
+
+    /// Replaces the SOA record.
+    pub(crate) fn set_soa(&mut self, soa: RrSet) -> Result<(), ZoneError> {
+        let malformed = || ZoneError::MalformedSoa(self.apex.clone());
         let [rdata] = soa.rdata.as_slice() else {
             return Err(malformed());
         };
@@ -98,33 +88,112 @@ impl Zone {
         if soa.record_type != SOA {
             return Err(malformed());
         }
-        let node = Node {
-            rrsets: vec![soa.clone()],
-            policies: Vec::new(),
+        self.serial = serial;
+        self.negative_ttl = soa.ttl.min(minimum);
+        self.soa = soa.clone();
+        let apex = self.apex.clone();
+        self.edit(&apex, |node| {
+            node.remove(SOA);
+            node.insert(soa);
+        });
+        Ok(())
+    }
+
+    /// Adds static data at a name, or changes nothing.
+    pub(crate) fn insert(&mut self, owner: &OwnerName, rrset: RrSet) -> Result<(), ZoneError> {
+        if rrset.rdata.is_empty() {
+            return Err(ZoneError::Empty(owner.clone()));
+        }
+        self.check(owner, &[rrset.record_type])?;
+        self.edit(owner, |node| node.insert(rrset));
+        Ok(())
+    }
+
+    /// Serves a policy at a name, or changes nothing.
+    pub(crate) fn bind(&mut self, owner: &OwnerName, binding: Binding) -> Result<(), ZoneError> {
+        if binding.record_types.is_empty() {
+            return Err(ZoneError::Empty(owner.clone()));
+        }
+        self.check(owner, &binding.record_types)?;
+        self.edit(owner, |node| node.bind(binding));
+        Ok(())
+    }
+
+    /// Changes what is at a name. The name begins to exist with its first
+    /// data, and ceases to with its last unless something exists below it.
+    /// `owner` is at or below the apex.
+    pub(crate) fn edit(&mut self, owner: &OwnerName, change: impl FnOnce(&mut Node)) {
+        if !self.names.contains_key(owner) {
+            self.add_name(owner.clone());
+        }
+        let Some(name) = self.names.get_mut(owner) else {
+            return;
         };
-        Ok(ZoneBuilder(Self {
-            serial,
-            negative_ttl: soa.ttl.min(minimum),
-            soa,
-            names: HashMap::from([(apex.clone(), node)]),
-            apex,
-        }))
+        change(&mut name.node);
+        if name.node.is_empty() && name.below == 0 {
+            self.remove_name(owner.clone());
+        }
     }
 
-    /// What is at a name; `None` when the name does not exist.
-    pub fn node(&self, name: &OwnerName) -> Option<&Node> {
-        self.names.get(name)
+    /// Makes a name exist that does not, and the names between it and the
+    /// apex.
+    fn add_name(&mut self, name: OwnerName) {
+        let mut above = name.parent();
+        self.names.insert(name, Name::default());
+        while let Some(name) = above {
+            if let Some(existing) = self.names.get_mut(&name) {
+                existing.below += 1;
+                return;
+            }
+            above = name.parent();
+            let below = Name {
+                below: 1,
+                ..Name::default()
+            };
+            self.names.insert(name, below);
+        }
     }
 
-    /// As [`Zone::node`], by wire form in lower case, such as
-    /// [`OwnerName::suffixes`] gives.
-    pub fn node_by_wire(&self, wire: &[u8]) -> Option<&Node> {
-        self.names.get(wire)
+    /// Makes a name not exist, and the names above it that only led to it.
+    fn remove_name(&mut self, name: OwnerName) {
+        let mut gone = name;
+        while gone != self.apex {
+            self.names.remove(&gone);
+            let Some(parent) = gone.parent() else { return };
+            let Some(above) = self.names.get_mut(&parent) else {
+                return;
+            };
+            above.below -= 1;
+            if above.below > 0 || !above.node.is_empty() {
+                return;
+            }
+            gone = parent;
+        }
     }
 
-    /// All names that exist, empty non-terminals included, in no order.
-    pub fn names(&self) -> impl Iterator<Item = (&OwnerName, &Node)> {
-        self.names.iter()
+    fn check(&self, owner: &OwnerName, record_types: &[u16]) -> Result<(), ZoneError> {
+        if !owner.is_at_or_below(&self.apex) {
+            return Err(ZoneError::OutOfZone {
+                name: owner.clone(),
+                apex: self.apex.clone(),
+            });
+        }
+        if owner.is_wildcard() && record_types.contains(&NS) {
+            return Err(ZoneError::WildcardDelegation(owner.clone()));
+        }
+        let Some(node) = self.node(owner) else {
+            return Ok(());
+        };
+        if let Some(&record_type) = record_types.iter().find(|t| node.has(**t)) {
+            return Err(ZoneError::Duplicate {
+                name: owner.clone(),
+                record_type,
+            });
+        }
+        if node.has(CNAME) || (record_types.contains(&CNAME) && !node.is_empty()) {
+            return Err(ZoneError::CnameConflict(owner.clone()));
+        }
+        Ok(())
     }
 }
 
@@ -133,7 +202,7 @@ fn read_soa(rdata: &[u8]) -> Option<(u32, u32)> {
     let mut rest = rdata;
     for _ in 0..2 {
         let end = name_end(rest)?;
-        OwnerName::from_wire(&rest[..end]).ok()?;
+        OwnerName::from_wire(rest.get(..end)?).ok()?;
         rest = &rest[end..];
     }
     let (numbers, []) = rest.as_chunks::<4>() else {
@@ -156,124 +225,6 @@ fn name_end(octets: &[u8]) -> Option<usize> {
         if len == 0 {
             return Some(at);
         }
-    }
-}
-
-/// A zone being filled. Data that would make an answer ambiguous is refused.
-#[derive(Debug)]
-pub struct ZoneBuilder(Zone);
-
-/// Why data cannot be in a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ZoneError {
-    /// The start of authority is not one well-formed SOA record.
-    #[error("zone {0}: the SOA record is malformed")]
-    MalformedSoa(OwnerName),
-    /// The name is not at or below the apex.
-    #[error("{name} is outside the zone {apex}")]
-    OutOfZone {
-        /// The name.
-        name: OwnerName,
-        /// The zone.
-        apex: OwnerName,
-    },
-    /// The type is served at the name already.
-    #[error("{name} has data of type {record_type} already")]
-    Duplicate {
-        /// The name.
-        name: OwnerName,
-        /// IANA number of the type.
-        record_type: u16,
-    },
-    /// A CNAME excludes other data at its name (RFC 1034 section 3.6.2), and
-    /// so cannot stand at an apex.
-    #[error("{0} would have a CNAME beside other data")]
-    CnameConflict(OwnerName),
-    /// A wildcard cannot delegate (RFC 4592 section 4.2).
-    #[error("{0} is a wildcard and cannot have NS records")]
-    WildcardDelegation(OwnerName),
-    /// A set without records, or a policy bound without types.
-    #[error("{0} would get a set without data")]
-    Empty(OwnerName),
-}
-
-impl ZoneBuilder {
-    /// Adds static data at a name.
-    ///
-    /// # Errors
-    /// When the data cannot be there; the zone is unchanged then.
-    pub fn insert(&mut self, name: &OwnerName, rrset: RrSet) -> Result<&mut Self, ZoneError> {
-        if rrset.rdata.is_empty() {
-            return Err(ZoneError::Empty(name.clone()));
-        }
-        self.check(name, &[rrset.record_type])?;
-        self.node_mut(name).rrsets.push(rrset);
-        Ok(self)
-    }
-
-    /// Serves a policy at a name.
-    ///
-    /// # Errors
-    /// When the data cannot be there; the zone is unchanged then.
-    pub fn bind(&mut self, name: &OwnerName, binding: Binding) -> Result<&mut Self, ZoneError> {
-        if binding.record_types.is_empty() {
-            return Err(ZoneError::Empty(name.clone()));
-        }
-        self.check(name, &binding.record_types)?;
-        self.node_mut(name).policies.push(binding);
-        Ok(self)
-    }
-
-    fn check(&self, name: &OwnerName, record_types: &[u16]) -> Result<(), ZoneError> {
-        if !name.is_at_or_below(&self.0.apex) {
-            return Err(ZoneError::OutOfZone {
-                name: name.clone(),
-                apex: self.0.apex.clone(),
-            });
-        }
-        if name.is_wildcard() && record_types.contains(&NS) {
-            return Err(ZoneError::WildcardDelegation(name.clone()));
-        }
-        let Some(node) = self.0.node(name) else {
-            return Ok(());
-        };
-        if let Some(&record_type) = record_types.iter().find(|t| node.has(**t)) {
-            return Err(ZoneError::Duplicate {
-                name: name.clone(),
-                record_type,
-            });
-        }
-        if node.has(CNAME) || (record_types.contains(&CNAME) && !node.is_empty()) {
-            return Err(ZoneError::CnameConflict(name.clone()));
-        }
-        Ok(())
-    }
-
-    fn node_mut(&mut self, name: &OwnerName) -> &mut Node {
-        self.0.names.entry(name.clone()).or_default()
-    }
-
-    /// Completes the zone.
-    pub fn build(self) -> Zone {
-        let mut zone = self.0;
-        let names: Vec<OwnerName> = zone.names.keys().cloned().collect();
-        for name in names {
-            add_empty_non_terminals(&mut zone, &name);
-        }
-        zone
-    }
-}
-
-/// Makes the names between `name` and the apex exist.
-fn add_empty_non_terminals(zone: &mut Zone, name: &OwnerName) {
-    let mut above = name.parent();
-    while let Some(name) = above {
-        // Whatever exists has had its own ancestors added, or will have.
-        if zone.names.contains_key(&name) || !name.is_below(&zone.apex) {
-            return;
-        }
-        above = name.parent();
-        zone.names.insert(name, Node::default());
     }
 }
 
@@ -376,18 +327,5 @@ mod tests {
             refused(&outside, set(A, 1, &[0; 4])),
             ZoneError::OutOfZone { .. }
         ));
-    }
-
-    #[test]
-    fn closest_apex_wins() {
-        let zone = |apex: &str| Arc::new(Zone::builder(name(apex), soa(1, 1)).unwrap().build());
-        let snapshot = Snapshot::new([zone("example.com"), zone("sub.example.com")]);
-        let apex_of = |text: &str| snapshot.zone_for(&name(text)).map(|z| z.apex.to_string());
-        assert_eq!(
-            apex_of("a.sub.example.com").as_deref(),
-            Some("sub.example.com.")
-        );
-        assert_eq!(apex_of("sub2.example.com").as_deref(), Some("example.com."));
-        assert_eq!(apex_of("example.net"), None);
     }
 }

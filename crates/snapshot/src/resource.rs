@@ -1,0 +1,239 @@
+//! Resources: what one object gives to the snapshot.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::name::OwnerName;
+use crate::policy_version::PolicyVersion;
+use crate::rrset::RrSet;
+
+/// What kind of object gives a resource. The order is that of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// The zone itself.
+    HostedZone,
+    /// The records that a zone object lists itself.
+    ZoneRecords,
+    /// Static records.
+    RecordSet,
+    /// A policy served at a name.
+    PolicyRecord,
+    /// A version of a policy.
+    TrafficPolicyVersion,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::HostedZone,
+        Self::ZoneRecords,
+        Self::RecordSet,
+        Self::PolicyRecord,
+        Self::TrafficPolicyVersion,
+    ];
+
+    /// The word that stands for the kind in names of resources.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HostedZone => "HostedZone",
+            Self::ZoneRecords => "ZoneRecords",
+            Self::RecordSet => "RecordSet",
+            Self::PolicyRecord => "PolicyRecord",
+            Self::TrafficPolicyVersion => "TrafficPolicyVersion",
+        }
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a resource: kind, namespace and name of the object that gives
+/// it. The text form is `PolicyRecord/shop/www`.
+///
+/// [`ResourceKind::ZoneRecords`] has the name of its `HostedZone`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceName {
+    /// What kind of object it is.
+    pub kind: ResourceKind,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object.
+    pub name: String,
+}
+
+/// Why a text is not the name of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ResourceNameError {
+    /// Not three parts that are not empty, or a part with control characters.
+    #[error("`{0}` is not the name of a resource; write KIND/NAMESPACE/NAME")]
+    Malformed(String),
+    /// A kind of resource that this program does not know.
+    #[error("`{0}` is of a kind that this program does not know")]
+    UnknownKind(String),
+}
+
+impl ResourceName {
+    /// The resource that the object `namespace`/`name` gives.
+    pub fn new(kind: ResourceKind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl FromStr for ResourceName {
+    type Err = ResourceNameError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceNameError> {
+        // Names come from peers and go to logs, so they are shown escaped.
+        let shown = || text.escape_debug().take(300).collect::<String>();
+        let mut parts = text.split('/');
+        let (Some(kind), Some(namespace), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ResourceNameError::Malformed(shown()));
+        };
+        if [namespace, name].iter().any(|part| part.is_empty())
+            || text.chars().any(char::is_control)
+        {
+            return Err(ResourceNameError::Malformed(shown()));
+        }
+        let known = ResourceKind::ALL.into_iter().find(|k| k.as_str() == kind);
+        let kind = known.ok_or_else(|| ResourceNameError::UnknownKind(shown()))?;
+        Ok(Self::new(kind, namespace, name))
+    }
+}
+
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl fmt::Debug for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// What one object gives to the snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resource {
+    /// Of a [`ResourceKind::HostedZone`].
+    Zone(ZoneHead),
+    /// Of everything that places data in a zone.
+    Records(Records),
+    /// Of a [`ResourceKind::TrafficPolicyVersion`].
+    Version(Arc<PolicyVersion>),
+}
+
+/// What makes a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneHead {
+    /// Name of the zone.
+    pub apex: OwnerName,
+    /// Its SOA record.
+    pub soa: RrSet,
+    /// Its name servers.
+    pub ns: RrSet,
+}
+
+/// What one object puts into a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Records {
+    /// Apex of the zone.
+    pub zone: OwnerName,
+    /// What is placed, in no particular order.
+    pub placed: Vec<Placed>,
+}
+
+/// Something at a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The name; at or below the apex of the zone.
+    pub owner: OwnerName,
+    /// What is there.
+    pub content: Content,
+}
+
+/// What is at a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Static data.
+    Static(RrSet),
+    /// A policy.
+    Policy(VersionBinding),
+}
+
+/// A policy version by name, served at some name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionBinding {
+    /// The version; of kind [`ResourceKind::TrafficPolicyVersion`].
+    pub version: ResourceName,
+    /// IANA numbers of the types served; a part of the policy's.
+    pub record_types: Vec<u16>,
+    /// TTL of the answers in seconds.
+    pub ttl: u32,
+}
+
+/// Why a resource cannot be served, in the words of its author: what is
+/// wrong, as one sentence without a final stop.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fault {
+    /// The resource at fault.
+    pub resource: ResourceName,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.resource, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_their_text_form() {
+        for kind in ResourceKind::ALL {
+            let name = ResourceName::new(kind, "shop", "www.eu");
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        let name = ResourceName::new(ResourceKind::PolicyRecord, "shop", "www");
+        assert_eq!(name.to_string(), "PolicyRecord/shop/www");
+    }
+
+    #[test]
+    fn refuses_what_is_no_name() {
+        for text in [
+            "",
+            "PolicyRecord",
+            "PolicyRecord/a",
+            "PolicyRecord//a",
+            "PolicyRecord/a/b/c",
+            "RecordSet/a/b\n",
+        ] {
+            let refused = text.parse::<ResourceName>();
+            assert!(
+                matches!(refused, Err(ResourceNameError::Malformed(_))),
+                "{text}"
+            );
+        }
+        let unknown = "Gateway/shop/www".parse::<ResourceName>().unwrap_err();
+        assert_eq!(
+            unknown,
+            ResourceNameError::UnknownKind("Gateway/shop/www".into())
+        );
+    }
+}

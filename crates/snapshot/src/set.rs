@@ -1,0 +1,375 @@
+//! The encoded resources of a state, with a digest that a change moves
+//! cheaply.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use crate::digest::Digest;
+use crate::resource::ResourceName;
+
+/// Number of buckets: as many as an octet has values.
+pub const BUCKETS: usize = 256;
+
+/// The encoded resources of a state, by name.
+///
+/// Resources lie in 256 buckets by the first octet of SHA-256 over their
+/// name. The digest of a bucket is SHA-256 over its resources in order of
+/// name, each as length of the name (4 octets, big endian), name in text
+/// form, and SHA-256 of the content; that of the set is over the digests of
+/// the buckets. So it does not depend on history, a change costs one bucket,
+/// and two sets are compared bucket by bucket.
+///
+/// A clone is cheap: sets share the buckets in which they do not differ.
+#[derive(Clone)]
+pub struct ResourceSet {
+    buckets: Arc<[Arc<Bucket>; BUCKETS]>,
+    len: usize,
+}
+
+/// The encoded form of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    bytes: Arc<[u8]>,
+    hash: Digest,
+}
+
+impl Encoded {
+    /// Takes what an encoder made.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            hash: Digest::of(&bytes),
+            bytes,
+        }
+    }
+
+    /// The content.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// SHA-256 of the content.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+}
+
+/// The difference between two sets. A name is either put or removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Resources that are new or have another content.
+    pub put: Vec<(ResourceName, Arc<[u8]>)>,
+    /// Resources that are gone.
+    pub remove: Vec<ResourceName>,
+}
+
+impl Delta {
+    /// Whether there is no difference.
+    pub fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// A part of the resources.
+#[derive(Clone, Default)]
+struct Bucket {
+    // Shared names make the copy of a bucket cheap.
+    resources: BTreeMap<Arc<ResourceName>, Encoded>,
+    /// Filled when it is asked for, so that many changes cost one hash.
+    digest: OnceLock<Digest>,
+}
+
+impl Bucket {
+    fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| {
+            let mut octets = Vec::new();
+            for (name, encoded) in &self.resources {
+                let name = name.to_string();
+                // Names are far shorter than 4 GiB.
+                let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
+                octets.extend_from_slice(&len.to_be_bytes());
+                octets.extend_from_slice(name.as_bytes());
+                octets.extend_from_slice(encoded.hash.as_bytes());
+            }
+            Digest::of(&octets)
+        })
+    }
+}
+
+impl ResourceSet {
+    /// A set without resources.
+    pub fn new() -> Self {
+        let empty = Arc::new(Bucket::default());
+        Self {
+            buckets: Arc::new(std::array::from_fn(|_| Arc::clone(&empty))),
+            len: 0,
+        }
+    }
+
+    /// The bucket that a resource lies in.
+    pub fn bucket_of(name: &ResourceName) -> u8 {
+        Digest::of(name.to_string().as_bytes()).as_bytes()[0]
+    }
+
+    /// The resource of that name.
+    pub fn get(&self, name: &ResourceName) -> Option<&Encoded> {
+        self.bucket(Self::bucket_of(name)).resources.get(name)
+    }
+
+    /// Number of resources.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no resources.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All resources: by bucket, and by name within a bucket.
+    pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
+        self.buckets.iter().flat_map(|bucket| entries(bucket))
+    }
+
+    /// The resources of a bucket by name.
+    pub fn entries_of(&self, bucket: u8) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
+        entries(self.bucket(bucket))
+    }
+
+    /// Adds or replaces a resource. Whether that changed anything.
+    pub fn put(&mut self, name: ResourceName, bytes: impl Into<Arc<[u8]>>) -> bool {
+        let encoded = Encoded::new(bytes);
+        let number = Self::bucket_of(&name);
+        if self.bucket(number).resources.get(&name) == Some(&encoded) {
+            return false;
+        }
+        let bucket = self.bucket_mut(number);
+        let added = match bucket.resources.entry(Arc::new(name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(encoded);
+                1
+            }
+            Entry::Occupied(mut entry) => {
+                entry.insert(encoded);
+                0
+            }
+        };
+        self.len += added;
+        true
+    }
+
+    /// Removes a resource. Whether it was there.
+    pub fn remove(&mut self, name: &ResourceName) -> bool {
+        let number = Self::bucket_of(name);
+        if !self.bucket(number).resources.contains_key(name) {
+            return false;
+        }
+        self.bucket_mut(number).resources.remove(name);
+        self.len -= 1;
+        true
+    }
+
+    /// The digest of the whole set.
+    pub fn digest(&self) -> Digest {
+        let digests = self.bucket_digests();
+        Digest::of_all(digests.iter().map(|digest| &digest.as_bytes()[..]))
+    }
+
+    /// The digest of every bucket.
+    pub fn bucket_digests(&self) -> [Digest; BUCKETS] {
+        std::array::from_fn(|number| self.buckets[number].digest())
+    }
+
+    /// What makes this set into `to`, in the order of [`Self::iter`].
+    pub fn diff(&self, to: &Self) -> Delta {
+        let mut delta = Delta::default();
+        for (old, new) in self.buckets.iter().zip(to.buckets.iter()) {
+            if Arc::ptr_eq(old, new) || old.digest() == new.digest() {
+                continue;
+            }
+            let gone = old
+                .resources
+                .keys()
+                .filter(|name| !new.resources.contains_key(*name));
+            delta
+                .remove
+                .extend(gone.map(|name| ResourceName::clone(name)));
+            let put =
+                entries(new).filter(|(name, encoded)| old.resources.get(*name) != Some(*encoded));
+            delta
+                .put
+                .extend(put.map(|(name, encoded)| (name.clone(), Arc::clone(&encoded.bytes))));
+        }
+        delta
+    }
+
+    /// Makes the changes of `delta`: removals first, so that a name that is
+    /// in both lists ends up put.
+    pub fn apply(&mut self, delta: &Delta) {
+        for name in &delta.remove {
+            self.remove(name);
+        }
+        for (name, bytes) in &delta.put {
+            self.put(name.clone(), Arc::clone(bytes));
+        }
+    }
+
+    fn bucket(&self, number: u8) -> &Bucket {
+        &self.buckets[usize::from(number)]
+    }
+
+    fn bucket_mut(&mut self, number: u8) -> &mut Bucket {
+        let buckets = Arc::make_mut(&mut self.buckets);
+        let bucket = Arc::make_mut(&mut buckets[usize::from(number)]);
+        bucket.digest = OnceLock::new();
+        bucket
+    }
+}
+
+fn entries(bucket: &Bucket) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
+    let resources = bucket.resources.iter();
+    resources.map(|(name, encoded)| (&**name, encoded))
+}
+
+impl Default for ResourceSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for ResourceSet {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.buckets, &other.buckets) || self.digest() == other.digest()
+    }
+}
+
+impl Eq for ResourceSet {}
+
+impl fmt::Debug for ResourceSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.iter().map(|(name, encoded)| (name, encoded.hash));
+        f.debug_map().entries(entries).finish()
+    }
+}
+
+impl<B: Into<Arc<[u8]>>> FromIterator<(ResourceName, B)> for ResourceSet {
+    fn from_iter<I: IntoIterator<Item = (ResourceName, B)>>(resources: I) -> Self {
+        let mut set = Self::new();
+        for (name, bytes) in resources {
+            set.put(name, bytes);
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::resource::ResourceKind;
+
+    fn name(number: u8) -> ResourceName {
+        ResourceName::new(ResourceKind::PolicyRecord, "shop", format!("n{number}"))
+    }
+
+    /// Changes of few names, so that they meet often.
+    fn changes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
+        let change = (0..40_u8, proptest::option::weighted(0.7, 0..3_u8));
+        proptest::collection::vec(change, 0..80)
+    }
+
+    fn make(changes: &[(u8, Option<u8>)]) -> (ResourceSet, BTreeMap<u8, u8>) {
+        let (mut set, mut model) = (ResourceSet::new(), BTreeMap::new());
+        for &(number, content) in changes {
+            let changed = match content {
+                Some(content) => {
+                    let changed = set.put(name(number), vec![content]);
+                    assert_eq!(changed, model.insert(number, content) != Some(content));
+                    changed
+                }
+                None => {
+                    let changed = set.remove(&name(number));
+                    assert_eq!(changed, model.remove(&number).is_some());
+                    changed
+                }
+            };
+            let held = set.get(&name(number)).map(|encoded| encoded.bytes()[0]);
+            assert_eq!(held, content, "changed: {changed}");
+        }
+        (set, model)
+    }
+
+    proptest! {
+        #[test]
+        fn digest_is_of_the_content_only(changes in changes()) {
+            let (set, model) = make(&changes);
+            let fresh: ResourceSet =
+                model.iter().rev().map(|(number, content)| (name(*number), vec![*content])).collect();
+            prop_assert_eq!(set.digest(), fresh.digest());
+            prop_assert_eq!(set.bucket_digests(), fresh.bucket_digests());
+            prop_assert_eq!(set.len(), model.len());
+            prop_assert_eq!(set.iter().count(), model.len());
+            let by_bucket: usize = (0..=255).map(|bucket| set.entries_of(bucket).count()).sum();
+            prop_assert_eq!(by_bucket, model.len());
+        }
+
+        #[test]
+        fn difference_leads_from_one_to_the_other(from in changes(), to in changes()) {
+            let (from, to) = (make(&from).0, make(&to).0);
+            let delta = from.diff(&to);
+            let mut changed = from.clone();
+            changed.apply(&delta);
+            prop_assert_eq!(changed.digest(), to.digest());
+            prop_assert_eq!(changed.len(), to.len());
+            prop_assert_eq!(delta.is_empty(), from == to);
+            // Nothing is sent that is there already.
+            for (name, bytes) in delta.put {
+                prop_assert!(from.get(&name).is_none_or(|held| *held.bytes() != bytes));
+            }
+        }
+
+        #[test]
+        fn clones_do_not_change(first in changes(), then in changes()) {
+            let (mut set, _) = make(&first);
+            let (clone, digest) = (set.clone(), set.digest());
+            for (number, content) in then {
+                match content {
+                    Some(content) => set.put(name(number), vec![content]),
+                    None => set.remove(&name(number)),
+                };
+            }
+            prop_assert_eq!(clone.digest(), digest);
+        }
+    }
+
+    /// The digest is part of the protocol: both sides must make the same.
+    #[test]
+    fn digest_is_as_documented() {
+        let set: ResourceSet = [(name(1), vec![7])].into_iter().collect();
+        let text = b"PolicyRecord/shop/n1";
+        let number = Digest::of(text).as_bytes()[0];
+        let bucket = [&[0, 0, 0, 20][..], text, Digest::of(&[7]).as_bytes()].concat();
+        let mut buckets = [Digest::of(b""); BUCKETS];
+        buckets[usize::from(number)] = Digest::of(&bucket);
+        assert_eq!(set.bucket_digests(), buckets);
+        let all: Vec<u8> = buckets
+            .iter()
+            .flat_map(|digest| *digest.as_bytes())
+            .collect();
+        assert_eq!(set.digest(), Digest::of(&all));
+    }
+
+    #[test]
+    fn a_change_leaves_the_other_buckets_shared() {
+        let before: ResourceSet = (0..100).map(|n| (name(n), vec![n])).collect();
+        let mut after = before.clone();
+        assert!(!after.put(name(3), vec![3]));
+        assert!(Arc::ptr_eq(&before.buckets, &after.buckets));
+        assert!(after.put(name(3), vec![4]));
+        let pairs = before.buckets.iter().zip(after.buckets.iter());
+        assert_eq!(pairs.filter(|(old, new)| !Arc::ptr_eq(old, new)).count(), 1);
+    }
+}
