@@ -220,7 +220,7 @@ fn compile(
     let collection = |name: &str| collections.get(name);
     let references = References {
         cidr_collections: &collection,
-        objects: Some(&|object| Some(vec![ObjectAddress::Hostname(stand_in(object))])),
+        objects: Some(&|object| Ok(vec![ObjectAddress::Hostname(stand_in(object))])),
         policy_records: &|name| Some(format!("{name}.policyrecord")),
         check_id: &str::to_owned,
     };

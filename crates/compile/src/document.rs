@@ -20,7 +20,7 @@ use watershed_crd::document::TrafficPolicyDocument;
 use watershed_policy::{Code, Diagnostic, Document, Limits, Path, Policy, Severity, Start, Target};
 
 pub use names::{check_names, is_node_name};
-pub use references::{CidrLocations, ObjectAddress, ObjectAddresses, References};
+pub use references::{CidrLocations, ObjectAddresses, References};
 
 pub(crate) use host::host_name;
 

@@ -52,7 +52,7 @@ impl<'r> Draft<'r> {
     pub(crate) fn new(zone: &'r Object<HostedZoneSpec>, head: ZoneHead) -> Self {
         let own = Claim {
             types: vec![SOA, NS],
-            holder: Claimant::Zone(zone.key.clone(), "@".to_owned(), SOA),
+            holder: Claimant::Zone(zone.key.clone(), head.apex.clone(), SOA),
         };
         Self {
             zone,

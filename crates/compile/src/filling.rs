@@ -73,7 +73,7 @@ impl<'r> Filling<'r> {
                 let number = record.type_.number();
                 self.settle(Wish {
                     zone: key.clone(),
-                    claimant: Claimant::Zone(key.clone(), record.name.clone(), number),
+                    claimant: Claimant::Zone(key.clone(), owner.clone(), number),
                     owner,
                     wanted: rrset::read(record.into(), &apex, &key.namespace, &field),
                     field,

@@ -15,13 +15,17 @@
 mod alias;
 mod allowed;
 mod attached;
+mod changes;
 mod checks;
+mod compiler;
 mod digest;
 mod document;
 mod draft;
 mod filling;
+mod grants;
 pub mod mint;
 mod object;
+mod object_address;
 mod previous;
 pub mod rdata;
 mod record;
@@ -34,12 +38,16 @@ mod verdict;
 mod version;
 mod zone;
 
+pub use changes::{Changes, Usage, ZoneCounts};
+pub use compiler::Compiler;
 pub use digest::{Digest, digest};
 pub use document::{
-    CidrLocations, ObjectAddress, ObjectAddresses, References, check_names, compile_policy,
-    convert, has_errors, is_node_name,
+    CidrLocations, ObjectAddresses, References, check_names, compile_policy, convert, has_errors,
+    is_node_name,
 };
+pub use grants::{Grant, GrantFrom, GrantTo};
 pub use object::{Age, Kind, ObjectKey, ObjectRef};
+pub use object_address::{NoAddresses, ObjectAddress, ObjectAddressKey};
 pub use previous::Previous;
 pub use rdata::{RdataError, parse_rdata};
 pub use resources::{

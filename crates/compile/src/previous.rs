@@ -43,8 +43,8 @@ impl Previous {
 /// Who asks for data at a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Claimant {
-    /// A zone's own record, by the zone, the name as written and the type.
-    Zone(ObjectKey, String, u16),
+    /// A zone's own record, by the zone, the name and the type.
+    Zone(ObjectKey, OwnerName, u16),
     /// A `RecordSet` or `PolicyRecord`.
     Object(ObjectRef),
 }

@@ -16,7 +16,9 @@ use watershed_crd::{
 
 use crate::digest::{Digest, digest};
 use crate::document::CidrLocations;
+use crate::grants::Grant;
 use crate::object::{Age, Kind, ObjectKey, ObjectRef};
+use crate::object_address::{ObjectAddress, ObjectAddressKey};
 
 /// Namespace of objects that name none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -101,6 +103,11 @@ pub struct Resources {
     /// Labels of namespaces, for the selectors of zones. A namespace that is
     /// not listed has but the label `kubernetes.io/metadata.name`.
     pub namespace_labels: BTreeMap<String, BTreeMap<String, String>>,
+    /// Permissions to refer to objects of another namespace.
+    pub grants: BTreeMap<ObjectKey, Grant>,
+    /// Addresses of Kubernetes objects, an empty list for an object that has
+    /// none; no map at all where there is no cluster.
+    pub object_addresses: Option<BTreeMap<ObjectAddressKey, Vec<ObjectAddress>>>,
     /// Digests of versions that were applied with another content than the
     /// one held.
     pub refused_versions: BTreeMap<ObjectKey, Digest>,

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use watershed_crd::document::TrafficPolicyDocument;
+use watershed_crd::document::{ObjectReference, TrafficPolicyDocument};
 use watershed_policy::{Code, Diagnostic, Limits, Node, Policy};
 use watershed_snapshot::PolicyVersion;
 
 use crate::attached::owner_of;
 use crate::document::{References, check_names, compile_policy};
 use crate::object::{Kind, ObjectKey, ObjectRef};
+use crate::object_address::addresses;
 use crate::previous::Previous;
 use crate::resources::{Object, Resources, Version};
 use crate::verdict::{Problem, Reason, Report, Reports, errors};
@@ -36,9 +37,11 @@ pub fn check_document(
             .get(&ObjectKey::new(namespace, name))?;
         owner_of(resources, record).map(|owner| owner.to_string())
     };
+    let in_cluster = resources.object_addresses.is_some();
+    let objects = |object: &ObjectReference| addresses(resources, namespace, object);
     let references = References {
         cidr_collections: &cidr_collections,
-        objects: None,
+        objects: in_cluster.then_some(&objects),
         policy_records: &policy_records,
         check_id: &|name| format!("{namespace}/{name}"),
     };

@@ -33,6 +33,33 @@ pub(crate) struct ZoneHead {
 }
 
 impl ZoneHead {
+    /// Reads what [`ZoneHead::soa`] wrote; `None` when it is something else.
+    pub(crate) fn read(head: &watershed_snapshot::ZoneHead) -> Option<Self> {
+        let rdata = head.soa.rdata.first()?;
+        let mname = name_end(rdata)?;
+        let rname = mname + name_end(rdata.get(mname..)?)?;
+        let (numbers, []) = rdata.get(rname + 4..)?.as_chunks::<4>() else {
+            return None;
+        };
+        let timers: Vec<u32> = numbers.iter().map(|n| u32::from_be_bytes(*n)).collect();
+        Some(Self {
+            apex: head.apex.clone(),
+            mname: OwnerName::from_wire(&rdata[..mname]).ok()?,
+            rname: OwnerName::from_wire(&rdata[mname..rname]).ok()?,
+            timers: timers.try_into().ok()?,
+            ns: head.ns.clone(),
+        })
+    }
+
+    /// The serial number in the SOA record of a head.
+    pub(crate) fn serial(head: &watershed_snapshot::ZoneHead) -> Option<u32> {
+        let rdata = head.soa.rdata.first()?;
+        let mname = name_end(rdata)?;
+        let rname = mname + name_end(rdata.get(mname..)?)?;
+        let serial = rdata.get(rname..rname + 4)?;
+        serial.try_into().ok().map(u32::from_be_bytes)
+    }
+
     /// The SOA record (RFC 1035 section 3.3.13).
     pub(crate) fn soa(&self, serial: u32) -> RrSet {
         let mut rdata = [self.mname.as_wire(), self.rname.as_wire()].concat();
@@ -129,6 +156,18 @@ impl<'r> Zones<'r> {
             );
             Problem::new(Reason::ParentZoneNotAllowed, "spec.domain", message)
         })
+    }
+}
+
+/// Length of the uncompressed name at the start of some octets.
+fn name_end(octets: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let length = usize::from(*octets.get(at)?);
+        at += 1 + length;
+        if length == 0 {
+            return Some(at);
+        }
     }
 }
 

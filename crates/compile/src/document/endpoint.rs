@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use watershed_crd::document::{Endpoint, ObjectReference, RecordType};
 use watershed_policy::{Code, Diagnostic, EndpointKind, EndpointSpec, Path, Value};
 
-use super::{Context, ObjectAddress, host_name, report};
+use super::{Context, host_name, report};
+use crate::object_address::{NoAddresses, ObjectAddress};
 use crate::rdata;
 
 /// Which of an endpoint's fields holds its values.
@@ -241,11 +242,12 @@ impl Part<'_, '_> {
                  of one write addresses or hostname"
             ),
             Some(objects) => match objects(object) {
-                Some(addresses) if !addresses.is_empty() => {
-                    return addresses.into_iter().map(object_value).collect();
+                Ok(addresses) => return addresses.into_iter().map(object_value).collect(),
+                Err(NoAddresses::None) => format!("{what} has no addresses"),
+                Err(NoAddresses::NotFound) => format!("there is no {what}"),
+                Err(NoAddresses::NotPermitted) => {
+                    format!("{what} is in another namespace, which does not share it")
                 }
-                Some(_) => format!("{what} has no addresses"),
-                None => format!("there is no {what}, or it is not shared with this namespace"),
             },
         };
         let path = self.path(Some("objectRef"));

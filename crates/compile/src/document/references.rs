@@ -1,24 +1,17 @@
 //! What a document refers to and does not hold.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use watershed_crd::document::ObjectReference;
+
+use crate::object_address::{NoAddresses, ObjectAddress};
 
 /// The locations of a CIDR collection: blocks in text form by location name.
 pub type CidrLocations = BTreeMap<String, Vec<String>>;
 
-/// One address of a Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ObjectAddress {
-    /// An IPv4 or IPv6 address.
-    Ip(IpAddr),
-    /// A host name, as load balancers of some clouds have.
-    Hostname(String),
-}
-
 /// A function from a reference to the addresses of the object.
-pub type ObjectAddresses<'a> = dyn Fn(&ObjectReference) -> Option<Vec<ObjectAddress>> + 'a;
+pub type ObjectAddresses<'a> =
+    dyn Fn(&ObjectReference) -> Result<Vec<ObjectAddress>, NoAddresses> + 'a;
 
 /// Answers to the references of a document, as functions so that the caller
 /// need not gather what no document asks for.
@@ -26,8 +19,8 @@ pub type ObjectAddresses<'a> = dyn Fn(&ObjectReference) -> Option<Vec<ObjectAddr
 pub struct References<'a> {
     /// Locations of the CIDR collection of that name.
     pub cidr_collections: &'a dyn Fn(&str) -> Option<&'a CidrLocations>,
-    /// Addresses of a Kubernetes object; an empty list is an object that has
-    /// none. `None` in place of the function: there is no cluster to ask.
+    /// Addresses of a Kubernetes object. `None` in place of the function: there
+    /// is no cluster to ask.
     pub objects: Option<&'a ObjectAddresses<'a>>,
     /// Absolute name of the `PolicyRecord` of that object name.
     pub policy_records: &'a dyn Fn(&str) -> Option<String>,

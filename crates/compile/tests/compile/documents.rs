@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use watershed_compile::{
-    CidrLocations, ObjectAddress, References, check_names, compile_policy, convert,
+    CidrLocations, NoAddresses, ObjectAddress, References, check_names, compile_policy, convert,
 };
 use watershed_crd::document::{ObjectReference, TrafficPolicyDocument};
 use watershed_policy::{EndpointKind, Limits, Policy, Selector, Severity, Value};
@@ -353,12 +353,13 @@ fn every_type_carries_its_data() {
 fn names_and_objects_have_a_status_of_their_own() {
     let policy_records = |name: &str| (name == "www").then(|| "www.example.com.".to_owned());
     let objects = |object: &ObjectReference| {
-        (object.name == "web").then(|| {
-            vec![
-                ObjectAddress::Ip("192.0.2.7".parse().unwrap()),
-                ObjectAddress::Hostname("lb.example.net".into()),
-            ]
-        })
+        let addresses = vec![
+            ObjectAddress::Ip("192.0.2.7".parse().unwrap()),
+            ObjectAddress::Hostname("lb.example.net".into()),
+        ];
+        (object.name == "web")
+            .then_some(addresses)
+            .ok_or(NoAddresses::NotFound)
     };
     let references = References {
         policy_records: &policy_records,

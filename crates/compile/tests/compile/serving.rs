@@ -20,7 +20,7 @@ fn a_record_serves_its_version() {
     let compiled = run(&mut all(), &Previous::none());
     assert_eq!(complaints(&compiled), NONE);
     assert_eq!(at(&compiled, "www.example.com"), ["web v1 [1, 28] 60"]);
-    assert_eq!(at(&compiled, "example.com"), ["6 x1 900", "2 x2 86400"]);
+    assert_eq!(at(&compiled, "example.com"), ["2 x2 86400", "6 x1 900"]);
     let serving = verdict(&compiled, Kind::PolicyRecord, "www")
         .serving
         .clone()
@@ -263,7 +263,7 @@ fn a_broken_zone_edit_changes_nothing_else() {
     let compiled = run(&mut resources, &before);
     assert_eq!(at(&compiled, "a.example.com"), ["1 x1 300"]);
     assert_eq!(at(&compiled, "www.example.com"), ["web v1 [1, 28] 60"]);
-    assert_eq!(at(&compiled, "example.com"), ["6 x1 900", "2 x2 86400"]);
+    assert_eq!(at(&compiled, "example.com"), ["2 x2 86400", "6 x1 900"]);
     assert_eq!(
         verdict(&compiled, Kind::HostedZone, "example-com")
             .findings
@@ -432,7 +432,7 @@ spec: {{hostedZoneRef: {{name: example-com}}, name: www, type: {record_type}, va
     );
     assert_eq!(
         at(&compiled, "www.example.com"),
-        ["16 x1 300", "2 x1 300", "web v1 [1, 28] 60"]
+        ["2 x1 300", "16 x1 300", "web v1 [1, 28] 60"]
     );
 }
 
