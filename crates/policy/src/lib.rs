@@ -28,6 +28,7 @@ mod policy;
 mod preference;
 mod scope;
 mod sticky;
+mod to_document;
 
 pub use client::{Client, Continent, Coordinates, CountryCode, LatencySource, Location, Place};
 pub use decide::{Decision, Draw};

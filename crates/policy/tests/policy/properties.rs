@@ -179,6 +179,15 @@ proptest! {
     }
 
     #[test]
+    fn a_policy_survives_as_a_document(document in documents()) {
+        let policy = build(&document);
+        let written = policy.to_document();
+        prop_assert_eq!(&policy, &build(&written));
+        // What was written once is written the same again.
+        prop_assert_eq!(&written, &build(&written).to_document());
+    }
+
+    #[test]
     fn findings_do_not_depend_on_order(document in documents(), seed: u16) {
         let mut shuffled = document.clone();
         let turn = |len: usize| usize::from(seed) % len;

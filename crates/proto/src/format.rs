@@ -1,0 +1,36 @@
+//! Formats of resources: which programs can read what.
+
+use watershed_policy::RuleKind;
+use watershed_snapshot::Resource;
+
+/// The oldest format that this program reads.
+pub const OLDEST_FORMAT: u32 = 1;
+/// The newest format that this program reads and writes. Format 2 brought
+/// CIDR rules.
+pub const NEWEST_FORMAT: u32 = 2;
+
+/// The oldest format that can express a resource. A program whose newest
+/// format is lower would refuse it.
+pub fn format_needed(resource: &Resource) -> u32 {
+    match resource {
+        Resource::Zone(_) | Resource::Records(_) => 1,
+        Resource::Version(version) => {
+            let rules = version.policy.rules().iter();
+            rules.map(|rule| of_rule(rule.kind)).max().unwrap_or(1)
+        }
+    }
+}
+
+/// A selector needs no more than its rule: each belongs to one kind of rule,
+/// but for the default, which is of format 1.
+fn of_rule(kind: RuleKind) -> u32 {
+    match kind {
+        RuleKind::Failover
+        | RuleKind::Weighted { .. }
+        | RuleKind::Latency
+        | RuleKind::Geolocation
+        | RuleKind::Geoproximity
+        | RuleKind::MultiValue { .. } => 1,
+        RuleKind::Cidr => 2,
+    }
+}
