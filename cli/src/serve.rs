@@ -4,7 +4,6 @@
 //! `Standalone` control loop reads, mints and compiles, a DNS node answers.
 
 mod health;
-mod hostnames;
 mod inputs;
 mod log;
 mod manifests;

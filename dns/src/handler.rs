@@ -12,6 +12,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use rand::Rng;
 use tracing::debug;
 
+use crate::counts::QueryCounts;
 use crate::edns::{QueryEdns, udp_limit};
 use crate::log;
 use crate::message::OutgoingMessage;
@@ -34,6 +35,7 @@ pub(crate) struct Handler {
     pub(crate) state: Arc<StateCell>,
     /// Largest UDP payload that is sent, and the size announced in OPT.
     pub(crate) udp_payload: u16,
+    pub(crate) counts: Arc<QueryCounts>,
 }
 
 impl Handler {
@@ -47,6 +49,7 @@ impl Handler {
             Err(rcode) => Reply::error(*rcode),
         };
         log::query(request, transport, edns, &reply);
+        self.counts.add(transport, reply.rcode);
         let opt = edns.map(|edns| edns.reply(self.udp_payload, reply.scope));
         let mut message = OutgoingMessage::new(request, &reply, opt);
         match transport {

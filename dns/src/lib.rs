@@ -7,13 +7,19 @@
 //!   where the meaning of an answer is decided.
 //! * Around it, one module each: EDNS and client subnet (RFC 6891, RFC 7871),
 //!   messages and truncation, listeners.
+//! * [`fleet`] is what makes a node the member of a fleet: it takes snapshots
+//!   from an operator and keeps them on disk. The program `watershed-dns` is
+//!   little more than that.
 //!
 //! Everything a query needs is behind one atomic pointer, so a change never
 //! loses a query and no query sees half a change.
 
+mod counts;
 mod ecs;
 mod edns;
+pub mod fleet;
 mod handler;
+mod hostnames;
 mod log;
 mod message;
 mod node;
@@ -24,8 +30,10 @@ mod screen;
 mod server;
 mod state;
 
+pub use counts::QueryCounts;
 pub use ecs::{ClientSubnet, EcsError};
 pub use handler::Transport;
+pub use hostnames::Hostnames;
 pub use node::{Config, Node};
 pub use query::{ClientNetwork, Query};
 pub use reply::{Decided, Rcode, Records, Reply};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use watershed_geo::{GeoDatabase, LatencyTable};
 use watershed_snapshot::{HealthStates, Snapshot};
 
+use crate::counts::QueryCounts;
 use crate::handler::{Handler, Transport};
 use crate::server::{Listener, ServerError};
 use crate::state::{HostnameAddresses, StateCell};
@@ -36,6 +37,7 @@ impl Default for Config {
 #[derive(Clone, Default)]
 pub struct Node {
     state: Arc<StateCell>,
+    counts: Arc<QueryCounts>,
     config: Config,
 }
 
@@ -45,6 +47,7 @@ impl Node {
     pub fn new(config: Config) -> Self {
         Self {
             state: Arc::default(),
+            counts: Arc::default(),
             config,
         }
     }
@@ -104,9 +107,15 @@ impl Node {
         self.handler().handle_packet(packet, source, transport)
     }
 
+    /// How many queries were answered, and how.
+    pub fn query_counts(&self) -> Arc<QueryCounts> {
+        Arc::clone(&self.counts)
+    }
+
     fn handler(&self) -> Handler {
         Handler {
             state: Arc::clone(&self.state),
+            counts: Arc::clone(&self.counts),
             udp_payload: self.config.udp_payload.max(512),
         }
     }

@@ -26,6 +26,21 @@ pub enum Rcode {
     BadVers,
 }
 
+impl Rcode {
+    /// The mnemonic of the IANA registry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoError => "NOERROR",
+            Self::FormErr => "FORMERR",
+            Self::ServFail => "SERVFAIL",
+            Self::NxDomain => "NXDOMAIN",
+            Self::NotImp => "NOTIMP",
+            Self::Refused => "REFUSED",
+            Self::BadVers => "BADVERS",
+        }
+    }
+}
+
 impl From<Rcode> for ResponseCode {
     fn from(rcode: Rcode) -> Self {
         match rcode {

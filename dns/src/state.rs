@@ -34,8 +34,6 @@ where
 #[derive(Clone)]
 pub struct State {
     pub(crate) snapshot: Arc<Snapshot>,
-    /// Each policy version of the snapshot once.
-    versions: Arc<[Arc<PolicyVersion>]>,
     verdicts: Arc<HealthStates>,
     /// By address of the policy version: the snapshot keeps them where they
     /// are for as long as this state exists.
@@ -51,7 +49,6 @@ impl State {
     pub fn new() -> Self {
         Self {
             snapshot: Arc::default(),
-            versions: Arc::from([]),
             verdicts: Arc::default(),
             health: Arc::default(),
             geo: Arc::new(GeoDatabase::builtin()),
@@ -63,10 +60,8 @@ impl State {
     /// The same with another snapshot.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
-        let versions = versions_of(&snapshot);
         Self {
-            health: Arc::new(health_of(&versions, &self.verdicts)),
-            versions,
+            health: Arc::new(health_of(&snapshot.versions, &self.verdicts)),
             snapshot,
             ..self
         }
@@ -76,7 +71,7 @@ impl State {
     #[must_use]
     pub fn with_health(self, verdicts: Arc<HealthStates>) -> Self {
         Self {
-            health: Arc::new(health_of(&self.versions, &verdicts)),
+            health: Arc::new(health_of(&self.snapshot.versions, &verdicts)),
             verdicts,
             ..self
         }
@@ -127,14 +122,6 @@ fn key(version: &Arc<PolicyVersion>) -> usize {
     Arc::as_ptr(version).addr()
 }
 
-fn versions_of(snapshot: &Snapshot) -> Arc<[Arc<PolicyVersion>]> {
-    let nodes = snapshot.zones.values().flat_map(|zone| zone.names());
-    let bindings = nodes.flat_map(|(_, node)| &node.policies);
-    let versions = bindings.map(|binding| (key(&binding.version), &binding.version));
-    let distinct: HashMap<usize, &Arc<PolicyVersion>> = versions.collect();
-    distinct.into_values().cloned().collect()
-}
-
 fn health_of(versions: &[Arc<PolicyVersion>], verdicts: &HealthStates) -> HashMap<usize, Health> {
     let health = versions.iter().map(|version| {
         let PolicyVersion {
@@ -156,6 +143,10 @@ fn health_of(versions: &[Arc<PolicyVersion>], verdicts: &HealthStates) -> HashMa
 pub(crate) struct StateCell(ArcSwap<State>);
 
 impl StateCell {
+    pub(crate) fn new(state: State) -> Self {
+        Self(ArcSwap::from_pointee(state))
+    }
+
     pub(crate) fn load(&self) -> Guard<Arc<State>> {
         self.0.load()
     }

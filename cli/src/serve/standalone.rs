@@ -10,15 +10,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use watershed_compile::mint::{self, Mint, NewVersion};
 use watershed_compile::{Compiled, Kind, Object, ObjectKey, Previous, Resources, compile};
 use watershed_crd::TrafficPolicyVersion;
 use watershed_crd::policy_record::PolicyRecordSpec;
-use watershed_dns::Node;
-use watershed_snapshot::{OwnerName, Snapshot};
+use watershed_dns::{Hostnames, Node};
+use watershed_snapshot::Snapshot;
 
-use super::hostnames::{Hostnames, foreign_targets};
 use super::inputs::Inputs;
 use super::log::Log;
 use super::manifests::Manifests;
@@ -38,7 +36,7 @@ pub(super) struct Standalone {
     serial: u32,
     snapshot: Arc<Snapshot>,
     log: Log,
-    hosts: watch::Sender<BTreeSet<OwnerName>>,
+    hostnames: Hostnames,
     started: bool,
 }
 
@@ -66,10 +64,7 @@ impl Standalone {
         let mut inputs = Inputs::new(args);
         inputs.start(&node)?;
         tracing::info!(path = %state.path().display(), "keeping state");
-        let hostnames = Hostnames::default();
-        node.set_hostnames(hostnames.clone());
-        let (hosts, wanted) = watch::channel(BTreeSet::new());
-        tokio::spawn(hostnames.keep_fresh(wanted));
+        let hostnames = Hostnames::start(&node);
         let served: Served = state.served()?.unwrap_or_default();
         let mut standalone = Self {
             minted: state.versions()?,
@@ -83,7 +78,7 @@ impl Standalone {
             serial: served.serial,
             snapshot: Arc::default(),
             log: Log::default(),
-            hosts,
+            hostnames,
             started: false,
         };
         standalone.recall(&served.versions);
@@ -191,12 +186,7 @@ impl Standalone {
     fn publish(&mut self, compiled: &Compiled) {
         self.snapshot = Arc::new(compiled.snapshot.clone());
         self.node.publish(Arc::clone(&self.snapshot));
-        let wanted = foreign_targets(&self.snapshot);
-        self.hosts.send_if_modified(|hosts| {
-            let changed = *hosts != wanted;
-            *hosts = wanted;
-            changed
-        });
+        self.hostnames.follow(&self.snapshot);
     }
 
     /// Removes minted versions beyond the history limit of their policy.

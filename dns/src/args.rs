@@ -1,0 +1,158 @@
+//! The command line of `watershed-dns`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use rand::Rng;
+use watershed_dns::fleet::{Identity, Membership, Operators, TlsFiles};
+use watershed_proto::{Location, NEWEST_FORMAT, OLDEST_FORMAT};
+use watershed_snapshot::ResourceName;
+
+/// A DNS node of a Watershed fleet
+///
+/// It answers queries from what an operator sends it, and from what it kept of
+/// that on disk while there is no operator.
+#[derive(Debug, Parser)]
+#[command(name = "watershed-dns", version)]
+pub(crate) struct Args {
+    /// Where to answer queries, by UDP and TCP; may be given several times.
+    /// In a container it is 0.0.0.0:5353 or [::]:5353
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5353")]
+    pub(crate) listen: Vec<SocketAddr>,
+
+    /// Where to serve /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+
+    /// An operator; may be given several times, they are tried in turn
+    #[arg(long = "operator", value_name = "HOST:PORT", required = true)]
+    operators: Vec<String>,
+
+    /// The name in the operator's certificate, when it is not the HOST
+    #[arg(long, value_name = "NAME")]
+    operator_name: Option<String>,
+
+    /// Directory with ca.crt, tls.crt and tls.key; read anew at every connection
+    #[arg(long, value_name = "DIR")]
+    tls_dir: PathBuf,
+
+    /// The fleet that the node belongs to
+    #[arg(
+        long,
+        env = "WATERSHED_FLEET",
+        value_name = "NAME",
+        default_value = "default"
+    )]
+    fleet: String,
+
+    /// Name of the node, unique in its fleet
+    #[arg(long, env = "WATERSHED_NODE", value_name = "NAME")]
+    node: String,
+
+    /// The cluster that the node is in
+    #[arg(
+        long,
+        env = "WATERSHED_CLUSTER",
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    cluster: String,
+
+    /// The region that the node is in
+    #[arg(
+        long,
+        env = "WATERSHED_REGION",
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    region: String,
+
+    /// The zone of the region that the node is in
+    #[arg(
+        long,
+        env = "WATERSHED_ZONE",
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    zone: String,
+
+    /// Where to keep what is served, for the next start; without it a start
+    /// needs an operator
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Location database in MaxMind DB format, instead of the built-in country table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) geo_database: Option<PathBuf>,
+
+    /// Measured latency between client areas and regions, YAML or CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latency: Option<PathBuf>,
+
+    /// How long to go on answering after SIGTERM, not ready any more, so that
+    /// those who send queries can take notice
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    drain_seconds: u32,
+
+    /// Highest format of resources to read, for upgrades in steps
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = NEWEST_FORMAT,
+        value_parser = clap::value_parser!(u32).range(i64::from(OLDEST_FORMAT)..=i64::from(NEWEST_FORMAT))
+    )]
+    snapshot_format: u32,
+
+    /// How to write the log on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Json, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+
+    /// Find fault with the resource of this name: for tests of a fleet
+    #[arg(long, value_name = "KIND/NAMESPACE/NAME", hide = true)]
+    refuse: Vec<ResourceName>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Args {
+    /// How long queries are still answered after a signal.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
+    }
+
+    /// The node's part in the fleet.
+    pub(crate) fn membership(&self) -> Membership {
+        Membership {
+            identity: Identity {
+                fleet: self.fleet.clone(),
+                node: self.node.clone(),
+                location: Location {
+                    cluster: self.cluster.clone(),
+                    region: self.region.clone(),
+                    zone: self.zone.clone(),
+                },
+                formats: OLDEST_FORMAT..=self.snapshot_format,
+                boot: rand::rng().random(),
+            },
+            operators: Operators {
+                addresses: self.operators.clone(),
+                tls: TlsFiles(self.tls_dir.clone()),
+                name: self.operator_name.clone(),
+            },
+            state: self.state.clone(),
+            refused: self.refuse.clone(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Finds the operator that leads, and comes back to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tonic::transport::{Channel, Endpoint};
+
+use super::backoff::Backoff;
+use super::member::Input;
+use super::metrics::Metrics;
+use super::session::{self, End};
+use super::tls::{TlsFileError, TlsFiles};
+
+/// An operator that does not take a connection in this time is passed over.
+const CONNECT: Duration = Duration::from_secs(5);
+/// HTTP/2 pings find out that a connection is dead before heartbeats do.
+const PING: Duration = Duration::from_secs(10);
+/// A stream that lasted so long was of use.
+const OF_USE: Duration = Duration::from_secs(10);
+
+/// Where operators are, and how they are spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operators {
+    /// `host:port`, tried in turn.
+    pub addresses: Vec<String>,
+    /// The certificates.
+    pub tls: TlsFiles,
+    /// The name in operators' certificates, where it is not the host of the
+    /// address.
+    pub name: Option<String>,
+}
+
+/// Why there is no stream.
+#[derive(Debug, Error)]
+pub(super) enum ClientError {
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
+    #[error("{} is no host:port: {source}", address)]
+    Address {
+        address: String,
+        source: tonic::transport::Error,
+    },
+    #[error("cannot connect: {}", chain(.0))]
+    Connect(tonic::transport::Error),
+    #[error("{}: {}", .0.code(), .0.message())]
+    Status(#[from] tonic::Status),
+    #[error("nothing was heard for {0:?}")]
+    Silent(Duration),
+    #[error("a message of the operator makes no sense: {0}")]
+    Message(String),
+}
+
+/// The whole chain of causes: tonic's own message says "transport error" only.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
+/// Speaks to operators for as long as the node lives.
+pub(super) struct Client {
+    operators: Operators,
+    member: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
+    backoff: Backoff,
+    /// The last trouble by address, so that each is said once.
+    trouble: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(
+        operators: Operators,
+        member: mpsc::Sender<Input>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            operators,
+            member,
+            metrics,
+            backoff: Backoff::default(),
+            trouble: None,
+        }
+    }
+
+    /// Goes through the operators, again and again.
+    pub(super) async fn run(mut self) {
+        let addresses = self.operators.addresses.clone();
+        for address in addresses.iter().cycle() {
+            if let Some(leader) = self.visit(address).await {
+                // That one knows better, or has been deposed as well.
+                self.visit(&leader).await;
+            }
+            let wait = self.backoff.wait(rand::rng().random());
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One stream, from its beginning to its end. Gives the address of the
+    /// leader when another one leads.
+    async fn visit(&mut self, address: &str) -> Option<String> {
+        let begun = Instant::now();
+        let end = self.stream(address).await;
+        self.metrics.connected(false);
+        if begun.elapsed() > OF_USE {
+            self.backoff.reset();
+        }
+        match end {
+            Ok(End::Redirected(leader)) => {
+                self.metrics.attempted("redirected");
+                tracing::debug!(operator = address, leader, "redirected");
+                leader
+            }
+            Ok(End::Closed(reason)) => {
+                self.metrics.attempted("closed");
+                tracing::info!(operator = address, reason, "disconnected from the operator");
+                self.trouble = None;
+                None
+            }
+            Err(error) => {
+                self.metrics.attempted("failed");
+                self.complain(address, &error);
+                None
+            }
+        }
+    }
+
+    async fn stream(&self, address: &str) -> Result<End, ClientError> {
+        let channel = self.connect(address).await?;
+        session::run(channel, &self.member, &self.metrics, address).await
+    }
+
+    async fn connect(&self, address: &str) -> Result<Channel, ClientError> {
+        let tls = self.operators.tls.read(self.operators.name.as_deref());
+        let tls = tls.await?;
+        let unusable = |source| ClientError::Address {
+            address: address.to_owned(),
+            source,
+        };
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(unusable)?;
+        let endpoint = endpoint.tls_config(tls).map_err(ClientError::Connect)?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(CONNECT)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        endpoint.connect().await.map_err(ClientError::Connect)
+    }
+
+    /// Says the same trouble once.
+    fn complain(&mut self, address: &str, error: &ClientError) {
+        let trouble = format!("{address}: {error}");
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(operator = address, %error, "no operator; serving goes on");
+            self.trouble = Some(trouble);
+        }
+    }
+}

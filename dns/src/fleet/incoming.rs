@@ -1,0 +1,127 @@
+//! A state that comes in parts.
+
+use std::sync::Arc;
+
+use watershed_proto::StagePart;
+use watershed_snapshot::{Assembly, Delta, Held, ResourceName, ResourceSet};
+
+use super::build::Built;
+
+/// The offer of which parts are coming.
+#[derive(Default)]
+pub(super) enum Incoming {
+    /// None.
+    #[default]
+    Nothing,
+    /// So far all parts have come in their order.
+    Collecting(Box<Complete>, Progress),
+    /// It was refused; what is still on the way is ignored.
+    Refused(Held),
+}
+
+/// How far an offer has come.
+#[derive(Clone, Copy)]
+pub(super) struct Progress {
+    /// The number of the next part.
+    next: u32,
+    parts: u32,
+}
+
+/// All that is needed to build an offer.
+pub(super) struct Complete {
+    /// What it will be.
+    pub(super) offer: Held,
+    /// What the node holds already, and what it is made into.
+    pub(super) assembly: Assembly,
+    /// The resources with the changes applied.
+    pub(super) resources: ResourceSet,
+    /// The changes, in their order; `None` is a removal.
+    pub(super) changes: Vec<(ResourceName, Option<Arc<[u8]>>)>,
+}
+
+/// What became of a part.
+pub(super) enum Taken {
+    /// Others are missing.
+    More,
+    /// It was the last one.
+    All(Box<Complete>),
+    /// It is against something that this node does not hold.
+    OtherBase(String),
+    /// It belongs to an offer that was refused.
+    Ignored,
+}
+
+impl Incoming {
+    /// Takes the next part of an offer, or the first of another, which
+    /// replaces the former. `served` is what differences are against.
+    pub(super) fn take(&mut self, part: StagePart, served: Option<&Built>) -> Taken {
+        let (offer, number, parts) = (part.offer, part.part, part.parts);
+        let (mut complete, progress) = match std::mem::take(self) {
+            Self::Refused(refused) if number > 0 && refused == offer => {
+                *self = Self::Refused(refused);
+                return Taken::Ignored;
+            }
+            Self::Collecting(complete, progress)
+                if number > 0
+                    && complete.offer == offer
+                    && progress.next == number
+                    && progress.parts == parts =>
+            {
+                (complete, progress)
+            }
+            _ if number > 0 => {
+                *self = Self::Refused(offer);
+                return Taken::OtherBase(format!("part {number} came without those before it"));
+            }
+            _ => match Complete::begin(&part, served) {
+                Some(complete) => (Box::new(complete), Progress { next: 0, parts }),
+                None => {
+                    *self = Self::Refused(offer);
+                    return Taken::OtherBase(other_base(served));
+                }
+            },
+        };
+        complete.add(part.delta);
+        let next = progress.next + 1;
+        if next >= parts {
+            return Taken::All(complete);
+        }
+        *self = Self::Collecting(complete, Progress { next, parts });
+        Taken::More
+    }
+}
+
+impl Complete {
+    /// Begins with the base of the offer; `None` when it is not held.
+    fn begin(part: &StagePart, served: Option<&Built>) -> Option<Self> {
+        let (assembly, resources) = match (part.base, served) {
+            (None, _) => (Assembly::new(), ResourceSet::new()),
+            (Some(base), Some(served)) if served.held().digest == base => {
+                (served.assembly().clone(), served.resources().clone())
+            }
+            (Some(_), _) => return None,
+        };
+        Some(Self {
+            offer: part.offer,
+            assembly,
+            resources,
+            changes: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, delta: Delta) {
+        self.resources.apply(&delta);
+        let Delta { put, remove } = delta;
+        let removals = remove.into_iter().map(|name| (name, None));
+        self.changes.extend(removals);
+        let puts = put.into_iter().map(|(name, content)| (name, Some(content)));
+        self.changes.extend(puts);
+    }
+}
+
+fn other_base(served: Option<&Built>) -> String {
+    match served {
+        Some(served) => format!("this node holds {}", served.held().digest),
+        None => "this node holds nothing".to_owned(),
+    }
+}

@@ -1,0 +1,163 @@
+//! The thread that a node's part in the fleet is played on: it decodes and
+//! builds states while others answer queries.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use watershed_proto::{NodeMessage, OperatorMessage};
+
+use super::keeper::Keeper;
+use super::metrics::Metrics;
+use super::status::Status;
+use super::subscriber::{Effect, Subscriber};
+use crate::hostnames::Hostnames;
+use crate::node::Node;
+
+/// Messages of an operator that may wait for the one that is being worked on.
+/// Parts have about 1 MiB; more would only lie in memory.
+const WAITING: usize = 8;
+
+/// What happens to a member.
+pub(super) enum Input {
+    /// A stream begins; the answers go there.
+    Connected(mpsc::Sender<Output>),
+    /// The operator said this, at this moment.
+    Message(OperatorMessage, Instant),
+}
+
+/// What goes to the operator.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// A message.
+    Message(NodeMessage),
+    /// Nothing more: the stream ends for this reason.
+    Close(&'static str),
+}
+
+/// What is changed when the served state changes.
+pub(super) struct Surroundings {
+    pub(super) node: Node,
+    pub(super) hostnames: Hostnames,
+    pub(super) status: Arc<Status>,
+    pub(super) metrics: Arc<Metrics>,
+    /// `None`: nothing is kept.
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// Starts the thread; it ends when all senders are gone.
+pub(super) fn start(
+    subscriber: Subscriber,
+    surroundings: Surroundings,
+) -> (mpsc::Sender<Input>, std::thread::JoinHandle<()>) {
+    let (sender, inputs) = mpsc::channel(WAITING);
+    let member = Member {
+        subscriber,
+        surroundings,
+        outputs: None,
+    };
+    (sender, std::thread::spawn(move || member.run(inputs)))
+}
+
+struct Member {
+    subscriber: Subscriber,
+    surroundings: Surroundings,
+    /// To the stream that began last.
+    outputs: Option<mpsc::Sender<Output>>,
+}
+
+impl Member {
+    fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        while let Some(input) = inputs.blocking_recv() {
+            match input {
+                Input::Connected(outputs) => {
+                    self.outputs = Some(outputs);
+                    let hello = self.subscriber.connect();
+                    self.output(Output::Message(NodeMessage::Hello(hello)));
+                }
+                Input::Message(message, received) => self.take(message, received),
+            }
+        }
+        if let Some(keeper) = self.surroundings.keeper.take() {
+            keeper.finish();
+        }
+    }
+
+    fn take(&mut self, message: OperatorMessage, received: Instant) {
+        let effects = self.subscriber.handle(message);
+        let swaps = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Swap(_)));
+        for effect in effects {
+            self.perform(effect, received);
+        }
+        if swaps {
+            // After the operator knows: it may take a while.
+            self.surroundings.show(&self.subscriber);
+        }
+    }
+
+    fn perform(&self, effect: Effect, received: Instant) {
+        match effect {
+            Effect::Send(message) => {
+                self.surroundings.note(&message);
+                self.output(Output::Message(message));
+            }
+            Effect::Swap(snapshot) => {
+                self.surroundings.node.publish(snapshot);
+                self.surroundings.metrics.applied(received.elapsed());
+            }
+            Effect::ReportApplied(held) => {
+                let apply_us = received.elapsed().as_micros();
+                let apply_us = u32::try_from(apply_us).unwrap_or(u32::MAX);
+                self.output(Output::Message(NodeMessage::Applied { held, apply_us }));
+            }
+            Effect::Keep(kept) => {
+                self.surroundings.metrics.term(kept.term);
+                if let Some(keeper) = &self.surroundings.keeper {
+                    keeper.keep(kept);
+                }
+            }
+            Effect::Close(reason) => self.output(Output::Close(reason)),
+        }
+    }
+
+    /// A stream that is gone needs nothing more. One that is stuck is waited
+    /// for here, until the client finds it silent and drops it.
+    fn output(&self, output: Output) {
+        if let Some(outputs) = &self.outputs {
+            let _ = outputs.blocking_send(output);
+        }
+    }
+}
+
+impl Surroundings {
+    /// Says what is served, wherever it is said.
+    pub(super) fn show(&self, subscriber: &Subscriber) {
+        self.metrics.term(subscriber.term());
+        let Some(built) = subscriber.served() else {
+            return;
+        };
+        let snapshot = built.snapshot();
+        self.hostnames.follow(&snapshot);
+        self.metrics.serving(built);
+        self.status.set_zones(snapshot.zones.len());
+        let (zones, resources) = (snapshot.zones.len(), built.resources().len());
+        tracing::info!(id = %built.held().id, zones, resources, "serving");
+    }
+
+    fn note(&self, message: &NodeMessage) {
+        match message {
+            NodeMessage::Staged(held) => tracing::debug!(id = %held.id, "staged"),
+            NodeMessage::Nack(nack) => {
+                self.metrics.nacked(nack.reason);
+                let reason = nack.reason.as_str();
+                tracing::warn!(id = %nack.id, reason, message = nack.message, "refused");
+                for fault in &nack.faults {
+                    tracing::warn!(resource = %fault.resource, fault = fault.message, "refused");
+                }
+            }
+            _ => {}
+        }
+    }
+}

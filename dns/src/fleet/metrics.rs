@@ -1,0 +1,210 @@
+//! What Prometheus is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use watershed_proto::NackReason;
+use watershed_snapshot::Term;
+
+use super::build::Built;
+use crate::counts::QueryCounts;
+use crate::handler::Transport;
+
+/// Buckets of the time to swap, which is a pointer's: from 0.1 ms to 3 s.
+const APPLY_BUCKETS: [f64; 10] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
+
+/// The metrics of a member of a fleet.
+pub struct Metrics {
+    registry: Registry,
+    epoch: IntGauge,
+    generation: IntGauge,
+    term: IntGauge,
+    zones: IntGauge,
+    resources: IntGauge,
+    connected: IntGauge,
+    connections: IntCounterVec,
+    nacks: IntCounterVec,
+    apply: Histogram,
+    persisted: IntGauge,
+    persist_failures: IntCounter,
+}
+
+impl Metrics {
+    /// Metrics with all values 0, in a registry of their own.
+    ///
+    /// # Errors
+    /// When a name is malformed or used twice, which none is.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let add = Adding(&registry);
+        let build = Opts::new("watershed_build_info", "The program, in its labels");
+        let build = build.const_label("program", "watershed-dns");
+        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        add.registered(IntGauge::with_opts(build)?)?.set(1);
+        Ok(Self {
+            epoch: add.gauge("epoch", "Epoch of the state that is served")?,
+            generation: add.gauge("generation", "Generation of the state that is served")?,
+            term: add.gauge("operator_term", "Highest term of an operator seen")?,
+            zones: add.gauge("zones", "Zones that are served")?,
+            resources: add.gauge("resources", "Resources that the served state is made of")?,
+            connected: add.gauge("operator_connected", "1 while an operator is connected")?,
+            connections: add.counters(
+                "operator_connections_total",
+                "Attempts to connect to an operator",
+                "result",
+            )?,
+            nacks: add.counters("nacks_total", "States that were refused", "reason")?,
+            apply: add.histogram(
+                "apply_seconds",
+                "From the order to activate a state to its being served",
+                &APPLY_BUCKETS,
+            )?,
+            persisted: add.gauge("persisted", "1 while the served state is on disk")?,
+            persist_failures: add.registered(IntCounter::with_opts(opts(
+                "persist_failures_total",
+                "Failures to write the served state to disk",
+            ))?)?,
+            registry,
+        })
+    }
+
+    /// Counts queries besides.
+    ///
+    /// # Errors
+    /// When they are counted already.
+    pub fn count_queries(&self, counts: Arc<QueryCounts>) -> Result<(), prometheus::Error> {
+        let queries = Queries {
+            counts,
+            described: query_counters()?,
+        };
+        self.registry.register(Box::new(queries))
+    }
+
+    /// All metrics in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// When a metric cannot be written, which all can.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    pub(super) fn serving(&self, built: &Built) {
+        let id = built.held().id;
+        self.epoch.set(clamped(id.epoch));
+        self.generation.set(clamped(id.generation));
+        self.zones.set(clamped(built.snapshot().zones.len()));
+        self.resources.set(clamped(built.resources().len()));
+    }
+
+    pub(super) fn applied(&self, time: Duration) {
+        self.apply.observe(time.as_secs_f64());
+    }
+
+    pub(super) fn nacked(&self, reason: NackReason) {
+        self.nacks.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    pub(super) fn term(&self, term: Term) {
+        self.term.set(clamped(term.0));
+    }
+
+    pub(super) fn connected(&self, connected: bool) {
+        self.connected.set(i64::from(connected));
+    }
+
+    pub(super) fn attempted(&self, result: &str) {
+        self.connections.with_label_values(&[result]).inc();
+    }
+
+    pub(super) fn persisted(&self, persisted: bool) {
+        self.persisted.set(i64::from(persisted));
+        if !persisted {
+            self.persist_failures.inc();
+        }
+    }
+}
+
+/// Makes metrics and registers them.
+struct Adding<'r>(&'r Registry);
+
+impl Adding<'_> {
+    fn registered<C: Collector + Clone + 'static>(
+        &self,
+        metric: C,
+    ) -> Result<C, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.registered(IntGauge::with_opts(opts(name, help))?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.registered(IntCounterVec::new(opts(name, help), &[label])?)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        self.registered(Histogram::with_opts(options)?)
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help)
+        .namespace("watershed")
+        .subsystem("dns")
+}
+
+/// Prometheus has gauges of 64 bits with a sign.
+fn clamped(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// The counts of queries, copied when they are asked for, so that the query
+/// path needs nothing but one addition.
+struct Queries {
+    counts: Arc<QueryCounts>,
+    described: IntCounterVec,
+}
+
+fn query_counters() -> Result<IntCounterVec, prometheus::Error> {
+    let options = opts("queries_total", "Queries that were answered");
+    IntCounterVec::new(options, &["transport", "rcode"])
+}
+
+impl Collector for Queries {
+    fn desc(&self) -> Vec<&Desc> {
+        self.described.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Ok(counters) = query_counters() else {
+            return Vec::new();
+        };
+        for (transport, rcode, count) in self.counts.all() {
+            let transport = match transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+            };
+            let labels = [transport, rcode.as_str()];
+            counters.with_label_values(&labels).inc_by(count);
+        }
+        counters.collect()
+    }
+}

@@ -1,0 +1,15 @@
+//! The DNS node as a member of a fleet: the state machine under any order of
+//! messages, the store, and the program against an operator.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod program;
+mod schedules;
+mod store;
+mod subscriber;
+mod support;
+mod trouble;

@@ -1,0 +1,217 @@
+//! An operator that does what a test says: a real server behind real TLS.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic::{Request, Response, Status, Streaming};
+use watershed_proto::fleet_v1::fleet_server::{Fleet, FleetServer};
+use watershed_proto::fleet_v1::{FromNode, ToNode};
+use watershed_proto::{Hello, NodeMessage, OperatorMessage};
+use watershed_snapshot::{Held, ResourceSet, Term};
+
+use super::PATIENCE;
+use super::content::parts;
+
+/// An operator on a port of the loopback. Ends when dropped.
+pub(crate) struct Operator {
+    runtime: Option<Runtime>,
+    address: SocketAddr,
+    streams: Mutex<mpsc::Receiver<Stream>>,
+}
+
+/// The stream of a node.
+pub(crate) struct Stream {
+    /// What the node said first.
+    pub(crate) hello: Hello,
+    from_node: Streaming<FromNode>,
+    to_node: mpsc::Sender<Result<ToNode, Status>>,
+    runtime: tokio::runtime::Handle,
+}
+
+struct Service {
+    streams: mpsc::Sender<Stream>,
+}
+
+type Outgoing = Pin<Box<dyn tokio_stream::Stream<Item = Result<ToNode, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Fleet for Service {
+    type SyncStream = Outgoing;
+
+    async fn sync(
+        &self,
+        request: Request<Streaming<FromNode>>,
+    ) -> Result<Response<Outgoing>, Status> {
+        let mut from_node = request.into_inner();
+        let first = from_node.message().await?;
+        let first = first.and_then(|message| NodeMessage::try_from(message).ok());
+        let Some(NodeMessage::Hello(hello)) = first else {
+            return Err(Status::invalid_argument("the first message is Hello"));
+        };
+        let (to_node, outgoing) = mpsc::channel(64);
+        let stream = Stream {
+            hello,
+            from_node,
+            to_node,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let gone = |_| Status::unavailable("the test has ended");
+        self.streams.send(stream).await.map_err(gone)?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
+    }
+}
+
+impl Operator {
+    /// Starts one; `tls` is its certificate and whom it trusts.
+    pub(crate) fn start(tls: ServerTlsConfig) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, streams) = mpsc::channel(16);
+        let service = FleetServer::new(Service { streams: sender });
+        runtime.spawn(async move {
+            let mut server = Server::builder().tls_config(tls).unwrap();
+            let incoming = TcpListenerStream::new(listener);
+            server
+                .add_service(service)
+                .serve_with_incoming(incoming)
+                .await
+        });
+        Self {
+            runtime: Some(runtime),
+            address,
+            streams: Mutex::new(streams),
+        }
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Waits for the next node.
+    pub(crate) fn accept(&self) -> Stream {
+        self.accept_within(PATIENCE).expect("no node came")
+    }
+
+    /// The next node, if one comes in this time.
+    pub(crate) fn accept_within(&self, patience: std::time::Duration) -> Option<Stream> {
+        let runtime = self.runtime.as_ref().unwrap();
+        let mut streams = self.streams.lock().unwrap();
+        let next = async { timeout(patience, streams.recv()).await };
+        runtime.block_on(next).ok().flatten()
+    }
+
+    /// Waits for the next node and welcomes it.
+    pub(crate) fn welcome(&self, term: u64) -> Stream {
+        let mut stream = self.accept();
+        stream.send(welcome(term));
+        stream
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+pub(crate) fn welcome(term: u64) -> OperatorMessage {
+    OperatorMessage::Welcome {
+        operator: "operator-0".into(),
+        term: Term(term),
+        format: watershed_proto::OLDEST_FORMAT,
+        heartbeat_ms: 200,
+    }
+}
+
+impl Stream {
+    pub(crate) fn send(&mut self, message: OperatorMessage) {
+        let sent = self.to_node.blocking_send(Ok(message.into()));
+        assert!(sent.is_ok(), "the stream has ended");
+    }
+
+    /// The next message but heartbeats; `None` when the node ended the stream.
+    pub(crate) fn next(&mut self) -> Option<NodeMessage> {
+        loop {
+            match self.next_of_all()? {
+                NodeMessage::Heartbeat => {}
+                message => return Some(message),
+            }
+        }
+    }
+
+    /// The next message, keeping the stream alive meanwhile.
+    pub(crate) fn next_of_all(&mut self) -> Option<NodeMessage> {
+        let alive = self.to_node.clone();
+        let next = async {
+            let beat = async {
+                loop {
+                    let _ = alive.send(Ok(OperatorMessage::Heartbeat.into())).await;
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            };
+            tokio::select! {
+                message = self.from_node.message() => message,
+                () = beat => Ok(None),
+            }
+        };
+        let message = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, next).await })
+            .expect("the node says nothing");
+        let message = message.ok().flatten()?;
+        Some(NodeMessage::try_from(message).unwrap())
+    }
+
+    /// Offers a state and waits for the answer.
+    pub(crate) fn offer(
+        &mut self,
+        offer: Held,
+        term: u64,
+        base: Option<&ResourceSet>,
+        to: &ResourceSet,
+    ) -> NodeMessage {
+        for part in parts(offer, Term(term), base, to) {
+            self.send(OperatorMessage::Stage(part));
+        }
+        self.next().expect("the node ended the stream")
+    }
+
+    /// Activates a state and waits for the answer.
+    pub(crate) fn activate(&mut self, offer: Held, term: u64) -> NodeMessage {
+        let (id, term) = (offer.id, Term(term));
+        self.send(OperatorMessage::Activate { id, term });
+        self.next().expect("the node ended the stream")
+    }
+
+    /// Makes the node serve a state.
+    pub(crate) fn publish(
+        &mut self,
+        offer: Held,
+        term: u64,
+        base: Option<&ResourceSet>,
+        to: &ResourceSet,
+    ) {
+        let staged = self.offer(offer, term, base, to);
+        assert_eq!(staged, NodeMessage::Staged(offer));
+        let applied = self.activate(offer, term);
+        assert!(
+            matches!(&applied, NodeMessage::Applied { held, .. } if *held == offer),
+            "{applied:?}"
+        );
+    }
+}
