@@ -1,0 +1,181 @@
+//! One publisher for each fleet, and which resource goes to which.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use watershed_snapshot::ResourceName;
+
+use crate::fleet::config::Config;
+use crate::fleet::event::{Action, Content, Event};
+use crate::fleet::{FleetName, Publisher};
+
+/// A resource, and the fleets that serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Its name.
+    pub name: ResourceName,
+    /// The fleets that serve it: of a version, all in which it is bound. It is
+    /// taken away from fleets that served it before and are not in here.
+    pub fleets: BTreeSet<FleetName>,
+    /// Its content; `None`: it is no longer served at all.
+    pub content: Option<Content>,
+}
+
+/// The publishers of all fleets, while this replica leads.
+pub struct Fleets {
+    config: Config,
+    stale_after: BTreeMap<FleetName, Duration>,
+    publishers: BTreeMap<FleetName, Publisher>,
+    /// Which fleets serve a resource.
+    homes: HashMap<ResourceName, BTreeSet<FleetName>>,
+    wanted: BTreeSet<ResourceName>,
+    /// Whether the desired state is known at all.
+    known: bool,
+}
+
+/// What a publisher asks for, and which one.
+pub(crate) type FleetAction = (FleetName, Action);
+
+impl Fleets {
+    /// No fleet yet. Publishers begin with this configuration.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            stale_after: BTreeMap::new(),
+            publishers: BTreeMap::new(),
+            homes: HashMap::new(),
+            wanted: BTreeSet::new(),
+            known: false,
+        }
+    }
+
+    /// There is a fleet of this name, and its silent nodes stop counting after
+    /// `stale_after`.
+    pub fn set_fleet(
+        &mut self,
+        now: Instant,
+        fleet: &FleetName,
+        stale_after: Duration,
+    ) -> Vec<FleetAction> {
+        self.stale_after.insert(fleet.clone(), stale_after);
+        match self.publishers.get_mut(fleet) {
+            Some(publisher) => {
+                publisher.set_stale_after(stale_after);
+                self.handle(now, fleet, Event::Tick)
+            }
+            None => self.begin(now, fleet),
+        }
+    }
+
+    /// The desired state differs from before by `changes`. The first call
+    /// holds all of it.
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        changes: Vec<Tagged>,
+        wanted: BTreeSet<ResourceName>,
+    ) -> Vec<FleetAction> {
+        let mut split = self.split(changes);
+        if !self.known || self.wanted != wanted {
+            for fleet in self.publishers.keys() {
+                split.entry(fleet.clone()).or_default();
+            }
+        }
+        self.known = true;
+        self.wanted.clone_from(&wanted);
+        let mut actions = Vec::new();
+        for (fleet, changes) in split {
+            if !self.publishers.contains_key(&fleet) {
+                actions.extend(self.begin(now, &fleet));
+            }
+            let wanted = wanted.clone();
+            actions.extend(self.handle(now, &fleet, Event::Desired { changes, wanted }));
+        }
+        actions
+    }
+
+    fn split(
+        &mut self,
+        changes: Vec<Tagged>,
+    ) -> BTreeMap<FleetName, Vec<(ResourceName, Option<Content>)>> {
+        let mut split: BTreeMap<FleetName, Vec<(ResourceName, Option<Content>)>> = BTreeMap::new();
+        for Tagged {
+            name,
+            fleets,
+            content,
+        } in changes
+        {
+            let fleets = if content.is_some() {
+                fleets
+            } else {
+                BTreeSet::new()
+            };
+            let former = self.homes.remove(&name).unwrap_or_default();
+            for fleet in former.difference(&fleets) {
+                split
+                    .entry(fleet.clone())
+                    .or_default()
+                    .push((name.clone(), None));
+            }
+            for fleet in &fleets {
+                let change = (name.clone(), content.clone());
+                split.entry(fleet.clone()).or_default().push(change);
+            }
+            if !fleets.is_empty() {
+                self.homes.insert(name, fleets);
+            }
+        }
+        split
+    }
+
+    /// Begins to publish for `fleet`.
+    fn begin(&mut self, now: Instant, fleet: &FleetName) -> Vec<FleetAction> {
+        let mut config = self.config.clone();
+        if let Some(stale_after) = self.stale_after.get(fleet) {
+            config.stale_after = *stale_after;
+        }
+        let publisher = Publisher::new(config, now);
+        self.publishers.insert(fleet.clone(), publisher);
+        let event = if self.known {
+            Event::Desired {
+                changes: Vec::new(),
+                wanted: self.wanted.clone(),
+            }
+        } else {
+            Event::Tick
+        };
+        self.handle(now, fleet, event)
+    }
+
+    /// Tells the publisher of `fleet`, which is made when there is none.
+    pub fn handle(&mut self, now: Instant, fleet: &FleetName, event: Event) -> Vec<FleetAction> {
+        let mut actions = Vec::new();
+        if !self.publishers.contains_key(fleet) {
+            actions.extend(self.begin(now, fleet));
+        }
+        if let Some(publisher) = self.publishers.get_mut(fleet) {
+            let asked = publisher.handle(now, event);
+            actions.extend(asked.into_iter().map(|action| (fleet.clone(), action)));
+        }
+        actions
+    }
+
+    /// Tells all that time passed.
+    pub fn tick(&mut self, now: Instant) -> Vec<FleetAction> {
+        let names: Vec<FleetName> = self.publishers.keys().cloned().collect();
+        let ticks = names
+            .iter()
+            .flat_map(|fleet| self.handle(now, fleet, Event::Tick));
+        ticks.collect()
+    }
+
+    /// The publisher of `fleet`.
+    pub fn get(&self, fleet: &FleetName) -> Option<&Publisher> {
+        self.publishers.get(fleet)
+    }
+
+    /// All of them, in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&FleetName, &Publisher)> {
+        self.publishers.iter()
+    }
+}

@@ -1,0 +1,155 @@
+//! Metrics of the fleet side.
+
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use watershed_proto::{NodeMessage, OperatorMessage};
+
+use crate::fleet::FleetName;
+use crate::fleet::view::FleetView;
+
+/// Counters and gauges of the fleet side. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    messages: IntCounterVec,
+    pushed: IntCounter,
+    nacks: IntCounterVec,
+    dropped: IntCounterVec,
+    refused: IntCounter,
+    claims: IntCounterVec,
+    nodes: IntGaugeVec,
+    quarantined: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self::new()?;
+        registry.register(Box::new(metrics.messages.clone()))?;
+        registry.register(Box::new(metrics.pushed.clone()))?;
+        registry.register(Box::new(metrics.nacks.clone()))?;
+        registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.claims.clone()))?;
+        registry.register(Box::new(metrics.nodes.clone()))?;
+        registry.register(Box::new(metrics.quarantined.clone()))?;
+        Ok(metrics)
+    }
+
+    fn new() -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(format!("watershed_fleet_{name}"), help), labels)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            IntGaugeVec::new(Opts::new(format!("watershed_fleet_{name}"), help), labels)
+        };
+        Ok(Self {
+            messages: counter(
+                "messages_total",
+                "Messages to and from nodes.",
+                &["direction", "kind"],
+            )?,
+            pushed: IntCounter::new(
+                "watershed_fleet_pushed_bytes_total",
+                "Octets of resources sent to nodes.",
+            )?,
+            nacks: counter("nacks_total", "Refusals by nodes.", &["reason"])?,
+            dropped: counter(
+                "streams_dropped_total",
+                "Streams that the operator ended.",
+                &["cause"],
+            )?,
+            refused: IntCounter::new(
+                "watershed_fleet_refused_total",
+                "Streams that were refused for their identity.",
+            )?,
+            claims: counter(
+                "claims_total",
+                "Writes of the generation record.",
+                &["outcome"],
+            )?,
+            nodes: gauge("nodes", "Nodes of a fleet.", &["fleet", "state"])?,
+            quarantined: gauge(
+                "quarantined_resources",
+                "Resources not carried as desired.",
+                &["fleet"],
+            )?,
+        })
+    }
+
+    pub(crate) fn sent(&self, message: &OperatorMessage) {
+        let kind = match message {
+            OperatorMessage::Welcome { .. } => "welcome",
+            OperatorMessage::Redirect { .. } => "redirect",
+            OperatorMessage::Inquire(_) => "inquire",
+            OperatorMessage::Stage(part) => {
+                let bytes: usize = part.delta.put.iter().map(|(_, bytes)| bytes.len()).sum();
+                self.pushed.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
+                "stage"
+            }
+            OperatorMessage::Activate { .. } => "activate",
+            OperatorMessage::Recall(_) => "recall",
+            OperatorMessage::Heartbeat => "heartbeat",
+        };
+        self.messages.with_label_values(&["out", kind]).inc();
+    }
+
+    pub(crate) fn heard(&self, message: &NodeMessage) {
+        let kind = match message {
+            NodeMessage::Hello(_) => "hello",
+            NodeMessage::Holdings(_) => "holdings",
+            NodeMessage::Staged(_) => "staged",
+            NodeMessage::Applied { .. } => "applied",
+            NodeMessage::Nack(nack) => {
+                self.nacks.with_label_values(&[nack.reason.as_str()]).inc();
+                "nack"
+            }
+            NodeMessage::Recalled(_) => "recalled",
+            NodeMessage::Heartbeat => "heartbeat",
+        };
+        self.messages.with_label_values(&["in", kind]).inc();
+    }
+
+    /// The operator ended a stream.
+    pub(crate) fn dropped(&self, cause: &str) {
+        self.dropped.with_label_values(&[cause]).inc();
+    }
+
+    /// A stream was refused for its identity.
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
+    }
+
+    pub(crate) fn claimed(&self, outcome: &str) {
+        self.claims.with_label_values(&[outcome]).inc();
+    }
+
+    pub(crate) fn observe(&self, fleet: &FleetName, view: &FleetView) {
+        let set = |state: &str, count: usize| {
+            let gauge = self.nodes.with_label_values(&[fleet.as_str(), state]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        let nodes = &view.nodes;
+        set("live", nodes.len());
+        set(
+            "connected",
+            nodes.iter().filter(|node| node.connected).count(),
+        );
+        set(
+            "rejecting",
+            nodes.iter().filter(|node| node.rejected.is_some()).count(),
+        );
+        set("lagging", nodes.iter().filter(|node| node.lagging).count());
+        let current = |id| view.current == Some(id);
+        let programmed = nodes.iter().filter_map(|node| node.applied);
+        set(
+            "programmed",
+            programmed.filter(|held| current(held.id)).count(),
+        );
+        let quarantined = i64::try_from(view.quarantined.len()).unwrap_or(i64::MAX);
+        self.quarantined
+            .with_label_values(&[fleet.as_str()])
+            .set(quarantined);
+    }
+}

@@ -1,0 +1,288 @@
+//! From the desired state to the state to publish: all that is desired, but
+//! for what is quarantined.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use watershed_proto::OLDEST_FORMAT;
+use watershed_snapshot::{Content as Placement, Digest, Resource, ResourceName, ResourceSet};
+
+use crate::fleet::NodeName;
+use crate::fleet::event::Content;
+
+/// The desired state, what of it is refused, and the target that follows.
+#[derive(Default)]
+pub(super) struct Desired {
+    /// Whether the desired state is known at all.
+    known: bool,
+    set: ResourceSet,
+    /// Formats of the resources that not every node reads.
+    newer: HashMap<ResourceName, u32>,
+    /// The same of forms that were desired before, which may still be carried.
+    former: HashMap<ResourceName, u32>,
+    refused: BTreeMap<ResourceName, Refusal>,
+    /// Versions that are no longer desired, for the last forms bind them.
+    kept: BTreeSet<ResourceName>,
+    target: ResourceSet,
+    /// The newest format that may be published.
+    format: u32,
+}
+
+/// Who refuses the desired form of a resource, and what is carried instead.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusal {
+    /// Forms that were refused.
+    forms: HashSet<Digest>,
+    /// The starts of nodes that refused, with their messages.
+    pub(super) nodes: BTreeMap<NodeName, (u64, String)>,
+    /// The last acknowledged form.
+    pub(super) fallback: Option<Arc<[u8]>>,
+}
+
+impl Desired {
+    pub(super) fn new(format: u32) -> Self {
+        Self {
+            format,
+            ..Self::default()
+        }
+    }
+
+    /// What is to be published; `None` before anything was desired.
+    pub(super) fn target(&self) -> Option<&ResourceSet> {
+        self.known.then_some(&self.target)
+    }
+
+    pub(super) fn is_desired(&self, name: &ResourceName) -> bool {
+        self.set.get(name).is_some()
+    }
+
+    /// Whether `set` has `name` as desired.
+    pub(super) fn is_form_in(&self, name: &ResourceName, set: &ResourceSet) -> bool {
+        let form = |set: &ResourceSet| set.get(name).map(|encoded| encoded.hash());
+        form(&self.set).is_some() && form(&self.set) == form(set)
+    }
+
+    /// Whether the target carries `name` as desired.
+    pub(super) fn is_carried(&self, name: &ResourceName) -> bool {
+        self.is_form_in(name, &self.target)
+    }
+
+    /// The form of `name` that is to be published.
+    pub(super) fn target_form(&self, name: &ResourceName) -> Option<Digest> {
+        self.target.get(name).map(|encoded| encoded.hash())
+    }
+
+    pub(super) fn refused(&self) -> &BTreeMap<ResourceName, Refusal> {
+        &self.refused
+    }
+
+    /// Takes a change of the desired state. Gives the names whose content is
+    /// another than before.
+    ///
+    /// A refused resource that changes is tried again, and with it all that is
+    /// refused: it may have been refused for what it refers to.
+    pub(super) fn change(
+        &mut self,
+        changes: Vec<(ResourceName, Option<Content>)>,
+        acked: &ResourceSet,
+    ) -> Vec<ResourceName> {
+        self.known = true;
+        let changed: Vec<ResourceName> = changes
+            .into_iter()
+            .filter_map(|(name, content)| self.put(&name, content).then_some(name))
+            .collect();
+        if changed.iter().any(|name| self.refused.contains_key(name)) {
+            self.lift(acked);
+        }
+        self.refresh(&changed, acked);
+        changed
+    }
+
+    fn put(&mut self, name: &ResourceName, content: Option<Content>) -> bool {
+        if let Some(format) = self.newer.remove(name) {
+            self.former.insert(name.clone(), format);
+        }
+        let Some(Content { bytes, format }) = content else {
+            return self.set.remove(name);
+        };
+        if format > OLDEST_FORMAT {
+            self.newer.insert(name.clone(), format);
+        }
+        self.set.put(name.clone(), bytes)
+    }
+
+    /// Publishes nothing beyond `format` from now on. Says whether that
+    /// changed anything.
+    pub(super) fn set_format(&mut self, format: u32, acked: &ResourceSet) -> bool {
+        if self.format == format {
+            return false;
+        }
+        self.format = format;
+        let names: Vec<ResourceName> = self.newer.keys().cloned().collect();
+        self.refresh(&names, acked);
+        !names.is_empty()
+    }
+
+    /// Carries `fallback` in the place of the form of `name` with this hash,
+    /// for `node` refused it.
+    pub(super) fn refuse(
+        &mut self,
+        name: &ResourceName,
+        form: Digest,
+        (node, boot, message): (&NodeName, u64, &str),
+        fallback: Option<Arc<[u8]>>,
+        acked: &ResourceSet,
+    ) {
+        let refusal = self.refused.entry(name.clone()).or_default();
+        refusal
+            .nodes
+            .insert(node.clone(), (boot, message.to_owned()));
+        if refusal.forms.insert(form) {
+            let usable = fallback.filter(|bytes| !refusal.forms.contains(&Digest::of(bytes)));
+            refusal.fallback = usable;
+        }
+        if let Some(encoded) = self.set.get(name) {
+            refusal.forms.insert(encoded.hash());
+        }
+        self.refresh(std::slice::from_ref(name), acked);
+    }
+
+    /// Names `node` among those that refuse `name`, if that is refused.
+    pub(super) fn refuse_too(
+        &mut self,
+        name: &ResourceName,
+        node: &NodeName,
+        boot: u64,
+        why: &str,
+    ) {
+        if let Some(refusal) = self.refused.get_mut(name) {
+            refusal.nodes.insert(node.clone(), (boot, why.to_owned()));
+        }
+    }
+
+    /// Carries `bytes` for a refused resource whose last form was not known.
+    pub(super) fn recover(&mut self, name: &ResourceName, bytes: Arc<[u8]>, acked: &ResourceSet) {
+        let Some(refusal) = self.refused.get_mut(name) else {
+            return;
+        };
+        if refusal.fallback.is_none() && !refusal.forms.contains(&Digest::of(&bytes)) {
+            refusal.fallback = Some(bytes);
+            self.refresh(std::slice::from_ref(name), acked);
+        }
+    }
+
+    /// Tries again what only nodes refused of which `gone` is true. Says
+    /// whether there was something.
+    pub(super) fn forgive(
+        &mut self,
+        acked: &ResourceSet,
+        gone: impl Fn(&NodeName, u64) -> bool,
+    ) -> bool {
+        let forgiven = self.refused.values().any(|refusal| {
+            refusal
+                .nodes
+                .iter()
+                .all(|(node, (boot, _))| gone(node, *boot))
+        });
+        if forgiven {
+            self.lift(acked);
+        }
+        forgiven
+    }
+
+    fn lift(&mut self, acked: &ResourceSet) {
+        let names: Vec<ResourceName> = std::mem::take(&mut self.refused).into_keys().collect();
+        self.refresh(&names, acked);
+    }
+
+    /// Resources that need a newer format than may be published and are not
+    /// served in it already, with the format that they need.
+    pub(super) fn held_back<'a>(
+        &'a self,
+        acked: &'a ResourceSet,
+    ) -> impl Iterator<Item = (&'a ResourceName, u32)> {
+        self.newer
+            .iter()
+            .filter(move |(name, format)| self.holds_back(name, **format, acked))
+            .map(|(name, format)| (name, *format))
+    }
+
+    /// The newest format that reading the target takes.
+    pub(super) fn format_of_target(&self) -> u32 {
+        let carried = |name: &ResourceName| self.is_carried(name);
+        let newer = self.newer.iter().filter(|(name, _)| carried(name));
+        let former = self
+            .former
+            .iter()
+            .filter(|(name, _)| self.target.get(name).is_some() && !carried(name));
+        let formats = newer.chain(former).map(|(_, format)| *format);
+        formats.fold(OLDEST_FORMAT, u32::max)
+    }
+
+    /// What everybody serves already is not taken away because somebody came
+    /// who cannot read it.
+    fn holds_back(&self, name: &ResourceName, format: u32, acked: &ResourceSet) -> bool {
+        let form = |set: &ResourceSet| set.get(name).map(|encoded| encoded.hash());
+        format > self.format && form(&self.set) != form(acked)
+    }
+
+    /// The form of `name` to publish.
+    fn form(&self, name: &ResourceName, acked: &ResourceSet) -> Option<Arc<[u8]>> {
+        let desired = self.set.get(name)?;
+        if let Some(refusal) = self.refused.get(name) {
+            return refusal.fallback.clone();
+        }
+        let format = self.newer.get(name).copied().unwrap_or(OLDEST_FORMAT);
+        if self.holds_back(name, format, acked) {
+            return acked.get(name).map(|encoded| Arc::clone(encoded.bytes()));
+        }
+        Some(Arc::clone(desired.bytes()))
+    }
+
+    fn refresh(&mut self, names: &[ResourceName], acked: &ResourceSet) {
+        for name in names {
+            match self.form(name, acked) {
+                Some(bytes) => self.target.put(name.clone(), bytes),
+                None => self.target.remove(name),
+            };
+            self.kept.remove(name);
+        }
+        self.refresh_kept(acked);
+    }
+
+    /// Keeps in the target the versions that last forms bind, for as long as
+    /// they do.
+    fn refresh_kept(&mut self, acked: &ResourceSet) {
+        let quarantined = self.refused.keys().chain(self.newer.keys());
+        let needed: BTreeSet<ResourceName> = quarantined
+            .filter(|name| !self.is_carried(name))
+            .filter_map(|name| Some((name, self.form(name, acked)?)))
+            .flat_map(|(name, bytes)| versions_bound(name, &bytes))
+            .filter(|version| self.set.get(version).is_none())
+            .collect();
+        for name in std::mem::take(&mut self.kept).difference(&needed) {
+            self.target.remove(name);
+        }
+        for name in &needed {
+            if let Some(encoded) = acked.get(name) {
+                self.target.put(name.clone(), Arc::clone(encoded.bytes()));
+            }
+        }
+        self.kept = needed;
+    }
+}
+
+/// The versions that an encoded resource binds; none when it cannot be read.
+pub(super) fn versions_bound(name: &ResourceName, bytes: &[u8]) -> Vec<ResourceName> {
+    let Ok(Resource::Records(records)) = watershed_proto::decode(name, bytes) else {
+        return Vec::new();
+    };
+    let versions = records.placed.into_iter().filter_map(|placed| {
+        if let Placement::Policy(binding) = placed.content {
+            Some(binding.version)
+        } else {
+            None
+        }
+    });
+    versions.collect()
+}

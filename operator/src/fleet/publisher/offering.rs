@@ -1,0 +1,246 @@
+//! From a target to what nodes are sent: claim, stage, activate.
+
+use std::time::Instant;
+
+use watershed_proto::{OperatorMessage, split};
+use watershed_snapshot::{Delta, Digest, Held, ResourceSet};
+
+use super::Publisher;
+use super::node::{Rejection, Way, Work};
+use super::offer::{Offer, OfferState};
+use crate::fleet::event::Action;
+use crate::fleet::{NodeName, StreamId};
+
+/// How many buckets a node is asked about at once: of a million resources,
+/// what it answers still fits a message.
+const BUCKETS_AT_ONCE: usize = 16;
+
+impl Publisher {
+    /// Claims a generation for the target when there is none on its way.
+    pub(super) fn claim(&mut self, now: Instant) {
+        if !self.ledger.is_free(now) {
+            return;
+        }
+        if std::mem::take(&mut self.doubt) {
+            self.ledger.begin_reading();
+            self.actions.push(Action::Read);
+            return;
+        }
+        let Some(target) = self.desired.target().cloned() else {
+            return;
+        };
+        if self.offers.is_staging() {
+            return;
+        }
+        if let Some(next) = self.ledger.next(target.digest()) {
+            self.offers.claiming = Some(target);
+            self.begin_claim(next);
+        } else if let Some(held) = self.ledger.record.as_ref().map(|record| record.held) {
+            self.offer_again(now, held, target);
+        }
+    }
+
+    /// The record has this content already: after a restart, or when a change
+    /// was taken back.
+    fn offer_again(&mut self, now: Instant, held: Held, target: ResourceSet) {
+        let abandoned = self
+            .offers
+            .current
+            .as_ref()
+            .is_none_or(|offer| offer.state == OfferState::Abandoned || offer.held != held);
+        if abandoned {
+            self.begin_offer(now, held, target);
+            self.offer_all(now);
+        }
+    }
+
+    /// `held` was claimed for `set`: it goes to the nodes.
+    pub(super) fn begin_offer(&mut self, now: Instant, held: Held, set: ResourceSet) {
+        let nothing = ResourceSet::new();
+        let former = self.offers.current.as_ref().map(|offer| &offer.set);
+        let delta = former.unwrap_or(&nothing).diff(&set);
+        for (name, _) in &delta.put {
+            if self.desired.is_form_in(name, &set) {
+                self.carried.published(name, held.id, now);
+            } else {
+                self.carried.withdrawn(name, now);
+            }
+        }
+        for name in &delta.remove {
+            if self.desired.is_desired(name) {
+                self.carried.withdrawn(name, now);
+            }
+        }
+        let deadline = now + self.config.staging_deadline;
+        let state = OfferState::Staging { deadline };
+        let offer = Offer { held, set, state };
+        self.offers.begin(offer, self.config.remembered);
+        self.identify_all();
+        self.change();
+    }
+
+    /// Recognises what nodes serve, by what has become known.
+    pub(super) fn identify_all(&mut self) {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for node in nodes.values_mut() {
+            self.identify(node);
+        }
+        self.nodes = nodes;
+    }
+
+    /// Activates the newest generation when it is time, and gives it up when
+    /// it cannot be served.
+    pub(super) fn mind_offer(&mut self, now: Instant) {
+        for node in self.nodes.values() {
+            if let Some(held) = &node.held {
+                self.ledger.note(held);
+            }
+        }
+        let Some(offer) = &self.offers.current else {
+            return;
+        };
+        let OfferState::Staging { deadline } = offer.state else {
+            return;
+        };
+        if self.ledger.next(offer.held.digest).is_some() {
+            // A node contradicts: this id may stand for another content.
+            self.offers.abandon();
+        } else if deadline <= now || self.awaited(offer.held).next().is_none() {
+            self.activate(now, offer.held);
+        }
+    }
+
+    /// The nodes that `offer` waits for.
+    fn awaited(&self, offer: Held) -> impl Iterator<Item = &NodeName> {
+        let done =
+            move |work: &Work| matches!(work, Work::Staged { offer: staged } if *staged == offer);
+        self.nodes
+            .iter()
+            .filter(move |(_, node)| node.is_awaited() && node.held != Some(offer))
+            .filter(move |(_, node)| !done(&node.work))
+            .map(|(name, _)| name)
+    }
+
+    fn activate(&mut self, now: Instant, offer: Held) {
+        let late: Vec<NodeName> = self.awaited(offer).cloned().collect();
+        for name in late {
+            if let Some(node) = self.nodes.get_mut(&name) {
+                node.lagging = true;
+            }
+        }
+        let mut streams = Vec::new();
+        for node in self.nodes.values_mut() {
+            if let (Work::Staged { offer: staged }, Some(stream)) = (&node.work, node.stream())
+                && *staged == offer
+            {
+                node.work = Work::Activating { offer, since: now };
+                streams.push(stream);
+            }
+        }
+        let serving = self.nodes.values().any(|node| node.held == Some(offer));
+        self.offers.activate(serving || !streams.is_empty());
+        for stream in streams {
+            self.send_activate(stream, offer);
+        }
+        self.change();
+    }
+
+    pub(super) fn send_activate(&mut self, stream: StreamId, offer: Held) {
+        let message = OperatorMessage::Activate {
+            id: offer.id,
+            term: self.ledger.term,
+        };
+        self.send(stream, vec![message]);
+    }
+
+    /// Sends the newest generation to every node that has nothing else to
+    /// answer and does not serve it.
+    pub(super) fn offer_all(&mut self, now: Instant) {
+        let Some(offer) = self.offers.current.clone() else {
+            return;
+        };
+        if offer.state == OfferState::Abandoned {
+            return;
+        }
+        let format = self.desired.format_of_target();
+        let mut sent = Vec::new();
+        let mut changed = false;
+        for node in self.nodes.values_mut() {
+            let Some(stream) = node.stream() else {
+                continue;
+            };
+            let ahead = node.held.is_some_and(|held| held.id >= offer.held.id);
+            if ahead || !matches!(node.work, Work::Idle) {
+                continue;
+            }
+            if *node.hello.formats.end() < format {
+                if node.rejection.is_none() {
+                    let newest = node.hello.formats.end();
+                    node.rejection = Some(Rejection::of_format(format!(
+                        "the node reads formats up to {newest}, what the fleet serves needs {format}: bring the node to a newer version"
+                    )));
+                    changed = true;
+                }
+                continue;
+            }
+            match &node.rejection {
+                // It has been brought to a version that reads this, or what
+                // it could not read is gone.
+                Some(rejection) if rejection.is_of_format() => node.rejection = None,
+                Some(rejection) if !rejection.is_over(now, &offer.set) => continue,
+                _ => {}
+            }
+            let way = node.way_to(&offer.set);
+            node.work = way.begins(&offer.held, now);
+            sent.push((stream, way));
+        }
+        for (stream, way) in sent {
+            self.go(stream, way, offer.held);
+        }
+        if changed {
+            self.change();
+        }
+    }
+
+    fn go(&mut self, stream: StreamId, way: Way, offer: Held) {
+        let messages = match way {
+            Way::Ask(buckets) => inquiries(&buckets),
+            Way::Delta(base, delta) => self.parts(offer, base, delta),
+        };
+        self.send(stream, messages);
+    }
+
+    fn parts(&self, offer: Held, base: Option<Digest>, delta: Delta) -> Vec<OperatorMessage> {
+        let parts = split(offer, self.ledger.term, base, delta);
+        parts.into_iter().map(OperatorMessage::Stage).collect()
+    }
+}
+
+impl Way {
+    /// What a node is at that was sent this way.
+    pub(super) fn begins(&self, offer: &Held, now: Instant) -> Work {
+        match self {
+            Self::Ask(buckets) => Work::Inquired {
+                asked: buckets
+                    .chunks(BUCKETS_AT_ONCE)
+                    .map(<[u8]>::to_vec)
+                    .collect(),
+                since: now,
+            },
+            Self::Delta(base, _) => Work::Staging {
+                offer: *offer,
+                full: base.is_none(),
+                since: now,
+            },
+        }
+    }
+}
+
+/// The questions for what a node holds in `buckets`. Each is answered by one
+/// message, in order.
+pub(super) fn inquiries(buckets: &[u8]) -> Vec<OperatorMessage> {
+    let chunks = buckets.chunks(BUCKETS_AT_ONCE);
+    chunks
+        .map(|chunk| OperatorMessage::Inquire(chunk.to_vec()))
+        .collect()
+}
