@@ -66,6 +66,11 @@ pub struct FleetProgress {
     /// When the last node served the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_time: Option<Time>,
+    /// Milliseconds from the change until the last node served it. Absent when
+    /// the operator was replaced meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub delay_milliseconds: Option<i64>,
 }
 
 /// Status of kinds that have nothing more to say than their conditions.

@@ -30,6 +30,12 @@ use crate::common::Conditions;
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
     printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
@@ -50,7 +56,7 @@ pub struct DNSFleetSpec {
 }
 
 fn default_programmed() -> i32 {
-    95
+    100
 }
 
 fn default_stale() -> i32 {

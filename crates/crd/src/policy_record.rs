@@ -177,7 +177,7 @@ fn default_deadline() -> i32 {
 }
 
 fn default_programmed() -> i32 {
-    95
+    100
 }
 
 /// All at once, or in steps.

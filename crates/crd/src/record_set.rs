@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{AliasTarget, Conditions, ObjectName};
+use crate::common::{AliasTarget, Conditions, FleetProgress, ObjectName};
 use crate::document::RecordType;
 use crate::names::OWNER_NAME;
 
@@ -26,10 +26,17 @@ use crate::names::OWNER_NAME;
     selectable = ".spec.hostedZoneRef.name",
     printcolumn(name = "Name", type_ = "string", json_path = ".status.fqdn"),
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
+    printcolumn(name = "Nodes", type_ = "string", json_path = ".status.fleet.summary"),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
     ),
     printcolumn(
         name = "Age",
@@ -88,4 +95,7 @@ pub struct RecordSetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub fqdn: Option<String>,
+    /// How far the fleet serves this generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetProgress>,
 }

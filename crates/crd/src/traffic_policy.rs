@@ -89,6 +89,11 @@ pub struct TrafficPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub latest_version: Option<i32>,
+    /// The highest number that a version of this policy ever had. It is not
+    /// given again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub highest_version: Option<i32>,
     /// Digest of `spec.document`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 80))]

@@ -33,6 +33,8 @@ use crate::names::OBJECT_NAME;
     printcolumn(name = "Records", type_ = "integer", json_path = ".status.records.total"),
     printcolumn(name = "Endpoints", type_ = "string", json_path = ".status.endpointsHealthy"),
     printcolumn(name = "Accepted", type_ = "string", json_path = r#".status.conditions[?(@.type=="Accepted")].status"#),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
     printcolumn(name = "Origin", type_ = "string", json_path = ".status.origin", priority = 1),
     printcolumn(name = "Digest", type_ = "string", json_path = ".status.digest", priority = 1),
     printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1),
