@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use watershed_policy::Value;
+use watershed_policy::{Policy, Value};
 use watershed_snapshot::{OwnerName, Snapshot, record_type};
 
 use crate::node::Node;
@@ -144,7 +144,7 @@ fn foreign_targets(snapshot: &Snapshot) -> BTreeSet<OwnerName> {
         let types = policy.record_types();
         types.contains(&record_type::A) || types.contains(&record_type::AAAA)
     });
-    let endpoints = addressed.flat_map(|policy| policy.endpoints());
+    let endpoints = addressed.flat_map(Policy::endpoints);
     let values = endpoints.flat_map(|endpoint| &endpoint.values);
     let hosts = values.filter_map(|value| match value {
         Value::Hostname(host) => OwnerName::from_text(host).ok(),

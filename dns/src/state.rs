@@ -60,9 +60,15 @@ impl State {
     /// The same with another snapshot.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
+        // Most changes leave the versions alone.
+        let health = if Arc::ptr_eq(&snapshot.versions, &self.snapshot.versions) {
+            self.health
+        } else {
+            Arc::new(health_of(&snapshot.versions, &self.verdicts))
+        };
         Self {
-            health: Arc::new(health_of(&snapshot.versions, &self.verdicts)),
             snapshot,
+            health,
             ..self
         }
     }

@@ -55,39 +55,68 @@ impl Incoming {
     /// Takes the next part of an offer, or the first of another, which
     /// replaces the former. `served` is what differences are against.
     pub(super) fn take(&mut self, part: StagePart, served: Option<&Built>) -> Taken {
-        let (offer, number, parts) = (part.offer, part.part, part.parts);
-        let (mut complete, progress) = match std::mem::take(self) {
-            Self::Refused(refused) if number > 0 && refused == offer => {
-                *self = Self::Refused(refused);
-                return Taken::Ignored;
-            }
-            Self::Collecting(complete, progress)
-                if number > 0
-                    && complete.offer == offer
-                    && progress.next == number
-                    && progress.parts == parts =>
-            {
-                (complete, progress)
-            }
-            _ if number > 0 => {
-                *self = Self::Refused(offer);
-                return Taken::OtherBase(format!("part {number} came without those before it"));
-            }
-            _ => match Complete::begin(&part, served) {
-                Some(complete) => (Box::new(complete), Progress { next: 0, parts }),
-                None => {
-                    *self = Self::Refused(offer);
-                    return Taken::OtherBase(other_base(served));
+        let offer = part.offer;
+        match self.open(&part, served) {
+            Opened::Ready(mut complete, progress) => {
+                complete.add(part.delta);
+                let next = progress.next + 1;
+                if next >= progress.parts {
+                    return Taken::All(complete);
                 }
-            },
-        };
-        complete.add(part.delta);
-        let next = progress.next + 1;
-        if next >= parts {
-            return Taken::All(complete);
+                *self = Self::Collecting(complete, Progress { next, ..progress });
+                Taken::More
+            }
+            Opened::Ignored => {
+                *self = Self::Refused(offer);
+                Taken::Ignored
+            }
+            Opened::OtherBase(message) => {
+                *self = Self::Refused(offer);
+                Taken::OtherBase(message)
+            }
         }
-        *self = Self::Collecting(complete, Progress { next, parts });
-        Taken::More
+    }
+
+    /// What the part belongs to.
+    fn open(&mut self, part: &StagePart, served: Option<&Built>) -> Opened {
+        let former = std::mem::take(self);
+        if part.part == 0 {
+            return Opened::first(part, served);
+        }
+        match former {
+            Self::Collecting(complete, progress)
+                if complete.offer == part.offer
+                    && progress.next == part.part
+                    && progress.parts == part.parts =>
+            {
+                Opened::Ready(complete, progress)
+            }
+            Self::Refused(refused) if refused == part.offer => Opened::Ignored,
+            _ => Opened::OtherBase(format!("part {} came without those before it", part.part)),
+        }
+    }
+}
+
+/// What a part is added to.
+enum Opened {
+    /// The offer that it continues or begins.
+    Ready(Box<Complete>, Progress),
+    /// Its offer was refused.
+    Ignored,
+    /// Nothing that the node holds.
+    OtherBase(String),
+}
+
+impl Opened {
+    fn first(part: &StagePart, served: Option<&Built>) -> Self {
+        let progress = Progress {
+            next: 0,
+            parts: part.parts,
+        };
+        match Complete::begin(part, served) {
+            Some(complete) => Self::Ready(Box::new(complete), progress),
+            None => Self::OtherBase(other_base(served)),
+        }
     }
 }
 

@@ -97,3 +97,86 @@ fn next(waiting: &Receiver<Kept>, time: Option<Duration>) -> Result<Option<Kept>
     };
     Ok(waiting.try_iter().last().or(first))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use watershed_snapshot::Term;
+
+    use super::*;
+
+    /// A disk that waits for leave to write, and may fail.
+    struct Slow {
+        leave: Receiver<bool>,
+        written: Sender<Term>,
+    }
+
+    impl Disk for Slow {
+        fn write(&mut self, kept: &Kept) -> Result<(), StoreError> {
+            self.written.send(kept.term).unwrap();
+            if self.leave.recv().unwrap() {
+                return Ok(());
+            }
+            Err(StoreError::Disk {
+                path: "state.redb".into(),
+                fault: "no space left".into(),
+            })
+        }
+    }
+
+    fn keeper(retry: Duration) -> (Keeper, Sender<bool>, Receiver<Term>) {
+        let ((leave, waiting), (written, seen)) = (channel(), channel());
+        let disk = Slow {
+            leave: waiting,
+            written,
+        };
+        let metrics = Arc::new(Metrics::new().unwrap());
+        (Keeper::start_with(disk, metrics, retry), leave, seen)
+    }
+
+    fn kept(term: u64) -> Kept {
+        Kept {
+            term: Term(term),
+            ..Kept::default()
+        }
+    }
+
+    #[test]
+    fn a_slow_disk_gets_the_last_of_those_that_wait() {
+        let (keeper, leave, written) = keeper(RETRY);
+        keeper.keep(kept(1));
+        assert_eq!(written.recv(), Ok(Term(1)));
+        for term in 2..=9 {
+            keeper.keep(kept(term));
+        }
+        leave.send(true).unwrap();
+        assert_eq!(written.recv(), Ok(Term(9)));
+        leave.send(true).unwrap();
+        keeper.finish();
+        assert!(written.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_failing_disk_is_tried_again() {
+        let (keeper, leave, written) = keeper(Duration::from_millis(1));
+        keeper.keep(kept(1));
+        for outcome in [false, false, true] {
+            assert_eq!(written.recv(), Ok(Term(1)));
+            leave.send(outcome).unwrap();
+        }
+        keeper.finish();
+        assert!(written.try_recv().is_err());
+    }
+
+    #[test]
+    fn what_is_unwritten_is_tried_once_more_at_the_end() {
+        let (keeper, leave, written) = keeper(RETRY);
+        keeper.keep(kept(1));
+        assert_eq!(written.recv(), Ok(Term(1)));
+        leave.send(false).unwrap();
+        leave.send(true).unwrap();
+        keeper.finish();
+        assert_eq!(written.recv(), Ok(Term(1)));
+    }
+}

@@ -30,7 +30,7 @@ pub(super) enum Input {
 #[derive(Debug)]
 pub(super) enum Output {
     /// A message.
-    Message(NodeMessage),
+    Message(Box<NodeMessage>),
     /// Nothing more: the stream ends for this reason.
     Close(&'static str),
 }
@@ -73,7 +73,7 @@ impl Member {
                 Input::Connected(outputs) => {
                     self.outputs = Some(outputs);
                     let hello = self.subscriber.connect();
-                    self.output(Output::Message(NodeMessage::Hello(hello)));
+                    self.say(NodeMessage::Hello(hello));
                 }
                 Input::Message(message, received) => self.take(message, received),
             }
@@ -101,7 +101,7 @@ impl Member {
         match effect {
             Effect::Send(message) => {
                 self.surroundings.note(&message);
-                self.output(Output::Message(message));
+                self.say(message);
             }
             Effect::Swap(snapshot) => {
                 self.surroundings.node.publish(snapshot);
@@ -110,7 +110,7 @@ impl Member {
             Effect::ReportApplied(held) => {
                 let apply_us = received.elapsed().as_micros();
                 let apply_us = u32::try_from(apply_us).unwrap_or(u32::MAX);
-                self.output(Output::Message(NodeMessage::Applied { held, apply_us }));
+                self.say(NodeMessage::Applied { held, apply_us });
             }
             Effect::Keep(kept) => {
                 self.surroundings.metrics.term(kept.term);
@@ -120,6 +120,10 @@ impl Member {
             }
             Effect::Close(reason) => self.output(Output::Close(reason)),
         }
+    }
+
+    fn say(&self, message: NodeMessage) {
+        self.output(Output::Message(Box::new(message)));
     }
 
     /// A stream that is gone needs nothing more. One that is stuck is waited

@@ -78,7 +78,7 @@ async fn send(
         let beat = *rhythm.borrow_and_update();
         let message = tokio::select! {
             output = outputs.recv() => match output {
-                Some(Output::Message(message)) => message,
+                Some(Output::Message(message)) => *message,
                 Some(Output::Close(reason)) => return reason,
                 None => return "the node stops",
             },

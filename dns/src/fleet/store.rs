@@ -113,12 +113,11 @@ impl Store {
     /// When the disk fails. What was on it stays, and the next write opens
     /// the file anew.
     pub fn write(&mut self, kept: &Kept) -> Result<(), StoreError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => {
-                self.reopen_or_replace()?;
-                return self.write(kept);
-            }
+        if self.database.is_none() {
+            self.reopen_or_replace()?;
+        }
+        let Some(database) = self.database.take() else {
+            return Err(disk(&self.path, &"it cannot be opened"));
         };
         let delta = self.written.resources.diff(&kept.resources);
         write(&database, kept, &delta).map_err(|error| disk(&self.path, &error))?;

@@ -116,8 +116,8 @@ impl Subscriber {
             .map(|held| builder.restore(held, resources))
             .transpose()?;
         Ok(Self {
-            served,
             term,
+            served,
             ..Self::new(identity, builder)
         })
     }

@@ -209,10 +209,10 @@ fn an_operator_that_was_deposed_is_left() {
 #[test]
 fn a_silent_operator_is_left() {
     let site = Site::new();
-    let (node, stream, _) = site.serving();
-    // The stream is open, and nothing comes: the rhythm is 200 ms.
-    let again = site.operator.accept();
-    drop((stream, again));
+    let (node, mut stream, _) = site.serving();
+    // The stream stays open, but nothing comes: the rhythm is 200 ms.
+    stream.fall_silent();
+    site.operator.accept();
     assert_eq!(node.ask("www.example.com"), Answer::of(&["192.0.2.1"]));
 }
 
@@ -229,7 +229,7 @@ fn a_node_is_heard_of_in_the_rhythm_that_was_agreed() {
 fn a_node_that_stops_sends_queries_elsewhere_first() {
     let site = Site::new();
     let mut arguments = site.arguments(&[&site.operator]);
-    // The last one holds.
+    arguments.retain(|argument| argument != "--drain-seconds=0");
     arguments.push("--drain-seconds=3".into());
     let mut node = Process::start(&arguments);
     let mut stream = site.operator.welcome(1);

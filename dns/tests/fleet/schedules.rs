@@ -118,10 +118,10 @@ impl World {
         }
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
+    fn take(&mut self, step: &Step) {
+        match *step {
             Step::Connect => self.connect(),
-            Step::Welcome(term) => self.deliver(welcome(term)),
+            Step::Welcome(term) => self.deliver(&welcome(term)),
             Step::Offer {
                 epoch,
                 generation,
@@ -135,14 +135,14 @@ impl World {
                 epoch,
                 generation,
                 term,
-            } => self.deliver(OperatorMessage::Activate {
+            } => self.deliver(&OperatorMessage::Activate {
                 id: id(epoch, generation),
                 term: Term(term),
             }),
             Step::Replay(ago) => {
                 let at = self.log.len().checked_sub(ago + 1);
                 if let Some(message) = at.map(|at| self.log[at].clone()) {
-                    self.deliver(message);
+                    self.deliver(&message);
                 }
             }
             Step::Restart(unwritten) => self.restart(unwritten),
@@ -171,7 +171,7 @@ impl World {
         };
         for part in singly(parts(offer, term, base, to)) {
             if Some(part.part) != lost.map(u32::from) {
-                self.deliver(OperatorMessage::Stage(part));
+                self.deliver(&OperatorMessage::Stage(part));
             }
         }
     }
@@ -180,7 +180,7 @@ impl World {
     fn publish(&mut self, content: u8) {
         self.connect();
         let term = self.term;
-        self.deliver(welcome(term.0));
+        self.deliver(&welcome(term.0));
         let next = match self.served.map(|held| held.id) {
             Some(id) => SnapshotId {
                 generation: id.generation + 1,
@@ -190,12 +190,12 @@ impl World {
         };
         let base = self.served.and_then(|held| number_of(held.digest));
         self.offer(next, content, base, term, None);
-        self.deliver(OperatorMessage::Activate { id: next, term });
+        self.deliver(&OperatorMessage::Activate { id: next, term });
         let digest = known()[usize::from(content)].resources.digest();
         assert_eq!(self.served, Some(Held { id: next, digest }));
     }
 
-    fn deliver(&mut self, message: OperatorMessage) {
+    fn deliver(&mut self, message: &OperatorMessage) {
         self.log.push(message.clone());
         let effects = self.node.handle(message.clone());
         let before = self.served;
@@ -208,7 +208,7 @@ impl World {
             let kept = self.disk.last().unwrap();
             assert_eq!(kept.held, self.served, "what is served is kept");
         }
-        self.check_term(&message, &effects);
+        self.check_term(message, &effects);
     }
 
     fn check(&mut self, effect: &Effect) {
@@ -307,7 +307,7 @@ proptest! {
     fn nothing_goes_down(schedule in vec(steps(), 1..60)) {
         let mut world = World::new();
         for step in schedule {
-            world.take(step);
+            world.take(&step);
         }
         // However confused it was, an operator that leads gets through.
         world.publish(1);

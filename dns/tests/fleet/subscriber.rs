@@ -410,8 +410,11 @@ fn the_node_tells_what_it_holds() {
     let recalled = said(node.handle(OperatorMessage::Recall(names)));
     let expected = vec![(www.clone(), Arc::clone(encoded.bytes()))];
     assert_eq!(recalled, NodeMessage::Recalled(expected));
-    let none = said(node.handle(OperatorMessage::Recall(vec![record("unknown")])));
-    assert_eq!(none, NodeMessage::Recalled(Vec::new()));
+    let unknown = OperatorMessage::Recall(vec![record("unknown")]);
+    assert_eq!(
+        said(node.handle(unknown)),
+        NodeMessage::Recalled(Vec::new())
+    );
 }
 
 #[test]
@@ -443,9 +446,9 @@ fn what_was_kept_and_cannot_be_read_is_told() {
         term: Term(2),
     };
     let builder = Builder::new(identity().formats);
-    let faults = Subscriber::restore(identity(), builder, kept)
+    let restored = Subscriber::restore(identity(), builder, kept)
         .err()
         .unwrap();
-    let faulty: Vec<_> = faults.iter().map(|fault| &fault.resource).collect();
+    let faulty: Vec<_> = restored.iter().map(|fault| &fault.resource).collect();
     assert_eq!(faulty, [&record("garbled")]);
 }

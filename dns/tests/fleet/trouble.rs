@@ -103,14 +103,14 @@ fn a_full_disk_does_not_stop_a_node() {
     // Files end at 3 MiB, counted in blocks of 512 octets; the signal that
     // would end the program is ignored, so it gets an error.
     let node = Process::start_after("trap '' XFSZ; ulimit -f 6144", &arguments);
-    let mut stream = operator.welcome(1);
     let first = encoded(&edition(1));
-    stream.publish(held(1, 1, &first), 1, None, &first);
-    node.await_metric("watershed_dns_persisted", 1.0);
     // More than fits.
     let mut large = edition(2);
     large.extend((0..20_000).map(|number| address(&format!("host{number}"), 7)));
     let second = encoded(&large);
+    let mut stream = operator.welcome(1);
+    stream.publish(held(1, 1, &first), 1, None, &first);
+    node.await_metric("watershed_dns_persisted", 1.0);
     stream.publish(held(1, 2, &second), 1, Some(&first), &second);
     node.await_log("the state is not on disk");
     node.await_metric("watershed_dns_persisted", 0.0);

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Server, ServerTlsConfig};
@@ -33,6 +35,7 @@ pub(crate) struct Stream {
     from_node: Streaming<FromNode>,
     to_node: mpsc::Sender<Result<ToNode, Status>>,
     runtime: tokio::runtime::Handle,
+    beating: Option<AbortHandle>,
 }
 
 struct Service {
@@ -61,6 +64,7 @@ impl Fleet for Service {
             from_node,
             to_node,
             runtime: tokio::runtime::Handle::current(),
+            beating: None,
         };
         let gone = |_| Status::unavailable("the test has ended");
         self.streams.send(stream).await.map_err(gone)?;
@@ -106,7 +110,7 @@ impl Operator {
     }
 
     /// The next node, if one comes in this time.
-    pub(crate) fn accept_within(&self, patience: std::time::Duration) -> Option<Stream> {
+    pub(crate) fn accept_within(&self, patience: Duration) -> Option<Stream> {
         let runtime = self.runtime.as_ref().unwrap();
         let mut streams = self.streams.lock().unwrap();
         let next = async { timeout(patience, streams.recv()).await };
@@ -139,9 +143,33 @@ pub(crate) fn welcome(term: u64) -> OperatorMessage {
 }
 
 impl Stream {
+    /// Sends a message; a welcome is followed by heartbeats.
     pub(crate) fn send(&mut self, message: OperatorMessage) {
+        if matches!(message, OperatorMessage::Welcome { .. }) {
+            self.beat();
+        }
         let sent = self.to_node.blocking_send(Ok(message.into()));
         assert!(sent.is_ok(), "the stream has ended");
+    }
+
+    fn beat(&mut self) {
+        let to_node = self.to_node.downgrade();
+        let beat = async move {
+            // Until the stream is dropped.
+            while let Some(to_node) = to_node.upgrade() {
+                let _ = to_node.send(Ok(OperatorMessage::Heartbeat.into())).await;
+                drop(to_node);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        self.beating = Some(self.runtime.spawn(beat).abort_handle());
+    }
+
+    /// Sends no more heartbeats.
+    pub(crate) fn fall_silent(&mut self) {
+        if let Some(beating) = self.beating.take() {
+            beating.abort();
+        }
     }
 
     /// The next message but heartbeats; `None` when the node ended the stream.
@@ -154,26 +182,11 @@ impl Stream {
         }
     }
 
-    /// The next message, keeping the stream alive meanwhile.
+    /// The next message; `None` when the node ended the stream.
     pub(crate) fn next_of_all(&mut self) -> Option<NodeMessage> {
-        let alive = self.to_node.clone();
-        let next = async {
-            let beat = async {
-                loop {
-                    let _ = alive.send(Ok(OperatorMessage::Heartbeat.into())).await;
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
-            };
-            tokio::select! {
-                message = self.from_node.message() => message,
-                () = beat => Ok(None),
-            }
-        };
-        let message = self
-            .runtime
-            .block_on(async { timeout(PATIENCE, next).await })
-            .expect("the node says nothing");
-        let message = message.ok().flatten()?;
+        let next = async { timeout(PATIENCE, self.from_node.message()).await };
+        let next = self.runtime.block_on(next);
+        let message = next.expect("the node says nothing").ok().flatten()?;
         Some(NodeMessage::try_from(message).unwrap())
     }
 

@@ -42,6 +42,7 @@ pub(crate) fn arguments(tls: &Path, state: &Path, operators: &[&str]) -> Vec<Str
     let mut arguments = vec![
         format!("--tls-dir={}", tls.display()),
         format!("--state={}", state.display()),
+        "--drain-seconds=0".into(),
     ];
     arguments.extend(
         operators
@@ -68,7 +69,7 @@ impl Process {
 
     fn spawn(mut command: Command, arguments: &[String]) -> Self {
         let mut child = command
-            .args(["--node=n1", "--region=r1", "--drain-seconds=0"])
+            .args(["--node=n1", "--region=r1"])
             .args(["--listen=127.0.0.1:0", "--http=127.0.0.1:0"])
             .args(arguments)
             .env_remove("RUST_LOG")
@@ -136,13 +137,6 @@ impl Process {
         let mut data: Vec<String> = data.collect();
         data.sort();
         Answer(reply.metadata.response_code, data)
-    }
-
-    /// Waits until a name has this answer.
-    pub(crate) fn await_answer(&self, name: &str, answer: &Answer) {
-        await_some(&format!("{answer:?}"), || {
-            (self.ask(name) == *answer).then_some(())
-        });
     }
 
     /// Status and body of a page.
