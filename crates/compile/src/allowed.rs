@@ -8,8 +8,7 @@ use watershed_crd::hosted_zone::{
 };
 use watershed_snapshot::OwnerName;
 
-use crate::draft::Draft;
-use crate::object::Kind;
+use crate::object::{Kind, ObjectKey};
 use crate::resources::Resources;
 
 /// The label that every namespace has, with its name as value.
@@ -24,24 +23,31 @@ pub(crate) struct Publisher<'a> {
     pub(crate) types: &'a [u16],
 }
 
+/// The zone that is asked for permission.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Host<'a> {
+    pub(crate) key: &'a ObjectKey,
+    pub(crate) apex: &'a OwnerName,
+    pub(crate) entries: &'a [AllowedRecords],
+}
+
 /// Whether a zone lets an object publish. Every type must be allowed by some
 /// entry; without any entry the zone's own namespace may publish everything.
-pub(crate) fn allows(resources: &Resources, zone: &Draft<'_>, publisher: Publisher<'_>) -> bool {
-    let entries = &zone.zone.spec.allowed_records;
-    if entries.is_empty() {
-        return publisher.namespace == zone.zone.key.namespace;
+pub(crate) fn allows(resources: &Resources, zone: Host<'_>, publisher: Publisher<'_>) -> bool {
+    if zone.entries.is_empty() {
+        return publisher.namespace == zone.key.namespace;
     }
     let fits = |entry: &&AllowedRecords| {
         allows_kind(entry, publisher.kind)
-            && allows_name(entry, publisher.name, &zone.head.apex)
+            && allows_name(entry, publisher.name, zone.apex)
             && allows_namespace(
                 resources,
                 &entry.namespaces,
-                &zone.zone.key.namespace,
+                &zone.key.namespace,
                 publisher.namespace,
             )
     };
-    let fitting: Vec<&AllowedRecords> = entries.iter().filter(fits).collect();
+    let fitting: Vec<&AllowedRecords> = zone.entries.iter().filter(fits).collect();
     let allows_type = |kind: &u16| fitting.iter().any(|entry| entry_allows_type(entry, *kind));
     !fitting.is_empty() && publisher.types.iter().all(allows_type)
 }
@@ -111,4 +117,9 @@ fn holds(requirement: &LabelRequirement, labels: &BTreeMap<&str, &str>) -> bool 
         LabelOperator::Exists => value.is_some(),
         LabelOperator::DoesNotExist => value.is_none(),
     }
+}
+
+/// Whether a zone asks for the labels of namespaces.
+pub(crate) fn asks_for_labels(entries: &[AllowedRecords]) -> bool {
+    (entries.iter()).any(|entry| entry.namespaces.from == NamespacesFrom::Selector)
 }

@@ -1,21 +1,18 @@
-//! `RecordSet` and `PolicyRecord` objects: where they are, and whether their
-//! zone lets them.
+//! `RecordSet` and `PolicyRecord` objects, and where they are.
+
+use std::collections::{BTreeSet, HashMap};
 
 use watershed_crd::common::ObjectName;
 use watershed_crd::policy_record::PolicyRecordSpec;
 use watershed_crd::record_set::RecordSetSpec;
 use watershed_snapshot::OwnerName;
 
-use crate::allowed::{self, Publisher};
 use crate::document::host_name;
-use crate::filling::{Filling, Wish, owner};
 use crate::object::{Kind, ObjectKey, ObjectRef};
-use crate::previous::{Claimant, Content};
-use crate::record;
 use crate::resources::{Object, Resources};
-use crate::rrset::{self, Wanted};
-use crate::unsupported;
-use crate::verdict::{Problem, Reason, Report};
+use crate::slot::Rank;
+use crate::verdict::{Problem, Reason};
+use crate::zones::Zones;
 
 /// What both kinds say about where they are.
 pub(crate) trait Attached {
@@ -52,152 +49,135 @@ pub(crate) fn owner_of<S: Attached>(
     OwnerName::from_relative(name, &apex).ok()
 }
 
-/// An object of either kind.
-enum Either<'r> {
-    RecordSet(&'r Object<RecordSetSpec>),
-    PolicyRecord(&'r Object<PolicyRecordSpec>),
+/// Where an attached object is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    /// The zone it refers to.
+    pub(crate) zone: ObjectKey,
+    pub(crate) rank: Rank,
+    /// Its name, as far as the zone is served.
+    pub(crate) owner: Option<OwnerName>,
+    /// Why it cannot be at that name.
+    pub(crate) problem: Option<Problem>,
 }
 
-/// Fills the zones with all attached objects, in order of precedence.
-pub(crate) fn fill(filling: &mut Filling<'_>) {
-    let resources = filling.resources;
-    let sets = resources.record_sets.values();
-    let records = resources.policy_records.values();
-    let mut objects: Vec<_> = (sets.map(|o| (o.age, &o.key, Either::RecordSet(o))))
-        .chain(records.map(|o| (o.age, &o.key, Either::PolicyRecord(o))))
-        .collect();
-    // The sort is stable, so that kinds keep their order.
-    objects.sort_by_key(|(age, key, _)| (*age, *key));
-    for (_, _, object) in objects {
-        match object {
-            Either::RecordSet(set) => record_set(filling, set),
-            Either::PolicyRecord(record) => policy_record(filling, record),
+impl Place {
+    /// The name at which it competes with others.
+    pub(crate) fn slot(&self) -> Option<(&ObjectKey, &OwnerName)> {
+        let owner = self.owner.as_ref().filter(|_| self.problem.is_none())?;
+        Some((&self.zone, owner))
+    }
+}
+
+/// Where all attached objects are.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    places: HashMap<ObjectRef, Place>,
+    by_zone: HashMap<ObjectKey, BTreeSet<ObjectRef>>,
+}
+
+impl Places {
+    /// Where an object is.
+    pub(crate) fn get(&self, object: &ObjectRef) -> Option<&Place> {
+        self.places.get(object)
+    }
+
+    /// The objects that refer to a zone, whether it is there or not.
+    pub(crate) fn of_zone(&self, zone: &ObjectKey) -> impl Iterator<Item = &ObjectRef> {
+        self.by_zone.get(zone).into_iter().flatten()
+    }
+
+    /// Moves an object; where it was before.
+    pub(crate) fn set(&mut self, object: &ObjectRef, place: Option<Place>) -> Option<Place> {
+        let before = self.places.remove(object);
+        if let Some(before) = &before
+            && place.as_ref().is_none_or(|place| place.zone != before.zone)
+            && let Some(objects) = self.by_zone.get_mut(&before.zone)
+        {
+            objects.remove(object);
+            if objects.is_empty() {
+                self.by_zone.remove(&before.zone);
+            }
         }
+        if let Some(place) = place {
+            let objects = self.by_zone.entry(place.zone.clone()).or_default();
+            objects.insert(object.clone());
+            self.places.insert(object.clone(), place);
+        }
+        before
     }
 }
 
-/// A place that an object may have.
-struct Place {
-    zone: ObjectKey,
-    owner: OwnerName,
-}
-
-fn record_set(filling: &mut Filling<'_>, set: &Object<RecordSetSpec>) {
-    let object = ObjectRef::new(Kind::RecordSet, set.key.clone());
-    let report = Report::new(set.generation);
-    filling.reports.insert(object.clone(), report);
-    let Some(place) = place(filling, &object, set) else {
-        return;
-    };
-    let apex = &filling.zones.drafts[&place.zone].head.apex;
-    let wanted = rrset::read((&set.spec).into(), apex, &set.key.namespace, "spec");
-    attach(filling, object, place, wanted);
-}
-
-fn policy_record(filling: &mut Filling<'_>, record: &Object<PolicyRecordSpec>) {
-    let object = ObjectRef::new(Kind::PolicyRecord, record.key.clone());
-    let mut report = Report::new(record.generation);
-    report.warnings = unsupported::record(&record.spec);
-    filling.reports.insert(object.clone(), report);
-    let Some(place) = place(filling, &object, record) else {
-        return;
-    };
-    let wanted = match paused(filling, record, &object, &place.owner) {
-        Some(content) => Ok(content),
-        None => record::binding(filling.resources, filling.versions, record).map(Content::Policy),
-    };
-    attach(filling, object, place, wanted.map(Wanted::Data));
-}
-
-/// What a paused record served: it stays, whatever the rest of the spec says.
-/// One that never served anything is not held back.
-fn paused(
-    filling: &Filling<'_>,
-    record: &Object<PolicyRecordSpec>,
-    object: &ObjectRef,
-    owner: &OwnerName,
-) -> Option<Content> {
-    if !record.spec.paused {
-        return None;
+/// Where an object should be; `None` when there is no such object.
+pub(crate) fn place(resources: &Resources, zones: &Zones, object: &ObjectRef) -> Option<Place> {
+    let key = &object.key;
+    match object.kind {
+        Kind::RecordSet => {
+            (resources.record_sets.get(key)).map(|set| place_one(resources, zones, object, set))
+        }
+        Kind::PolicyRecord => (resources.policy_records.get(key))
+            .map(|record| place_one(resources, zones, object, record)),
+        _ => None,
     }
-    let before = filling.before(&Claimant::Object(object.clone()), owner)?;
-    Some(before.content.clone())
 }
 
-/// The zone and the absolute name of an attached object; `None` after a
-/// report.
-fn place<S: Attached>(
-    filling: &mut Filling<'_>,
+fn place_one<S: Attached>(
+    resources: &Resources,
+    zones: &Zones,
     object: &ObjectRef,
     attached: &Object<S>,
-) -> Option<Place> {
+) -> Place {
     let (zone, name) = attached.spec.place();
     let zone = referred(zone, &object.key.namespace);
-    match find(filling, &zone, name) {
-        Ok(owner) => Some(Place { zone, owner }),
-        Err(problem) => {
-            filling.problems(object.clone(), vec![problem]);
-            None
-        }
+    let (owner, problem) = find(resources, zones, &zone, name);
+    Place {
+        zone,
+        rank: Rank::new(attached.age, object),
+        owner,
+        problem,
     }
 }
 
-fn find(filling: &Filling<'_>, zone: &ObjectKey, name: &str) -> Result<OwnerName, Problem> {
-    let Some(draft) = filling.zones.drafts.get(zone) else {
-        let message = if filling.resources.hosted_zones.contains_key(zone) {
+/// The absolute name of a record of a zone, or why it cannot be there, or
+/// both.
+fn find(
+    resources: &Resources,
+    zones: &Zones,
+    zone: &ObjectKey,
+    name: &str,
+) -> (Option<OwnerName>, Option<Problem>) {
+    let Some(served) = zones.get(zone) else {
+        let message = if resources.hosted_zones.contains_key(zone) {
             format!("zone {zone} is not served")
         } else {
             format!("there is no zone {zone}")
         };
         let field = "spec.hostedZoneRef";
-        return Err(Problem::new(Reason::ZoneNotFound, field, message));
+        return (
+            None,
+            Some(Problem::new(Reason::ZoneNotFound, field, message)),
+        );
     };
-    let apex = &draft.head.apex;
-    let owner = owner(name, apex, "spec.name")?;
-    if filling.zones.enclosing(&owner) != Some(zone) {
+    let apex = &served.apex;
+    let owner = match owner(name, apex, "spec.name") {
+        Ok(owner) => owner,
+        Err(problem) => return (None, Some(problem)),
+    };
+    let below = zones.apexes().enclosing(&owner) != Some(zone);
+    let problem = below.then(|| {
         let message = format!("{owner} belongs to another zone below {apex}");
-        return Err(Problem::new(Reason::NameConflict, "spec.name", message));
-    }
-    Ok(owner)
+        Problem::new(Reason::NameConflict, "spec.name", message)
+    });
+    (Some(owner), problem)
 }
 
-/// Puts an object at its place, if the zone lets it.
-fn attach(
-    filling: &mut Filling<'_>,
-    object: ObjectRef,
-    place: Place,
-    wanted: Result<Wanted, Vec<Problem>>,
-) {
-    let Place { zone, owner } = place;
-    let claimant = Claimant::Object(object.clone());
-    // What goes on being served needs the permission as well.
-    let types = match (&wanted, filling.before(&claimant, &owner)) {
-        (Ok(wanted), _) => wanted.types(),
-        (Err(_), Some(before)) => before.content.types(),
-        (Err(_), None) => Vec::new(),
-    };
-    let publisher = Publisher {
-        kind: object.kind,
-        namespace: &object.key.namespace,
-        name: &owner,
-        types: &types,
-    };
-    let draft = filling.zones.drafts.get(&zone);
-    if draft.is_some_and(|draft| allowed::allows(filling.resources, draft, publisher)) {
-        let field = "spec".to_owned();
-        return filling.settle(Wish {
-            zone,
-            claimant,
-            owner,
-            wanted,
-            field,
-        });
+/// The absolute name of a record of a zone.
+pub(crate) fn owner(name: &str, apex: &OwnerName, field: &str) -> Result<OwnerName, Problem> {
+    let fault = |message| Problem::new(Reason::InvalidSpec, field, message);
+    let owner = OwnerName::from_relative(name, apex).map_err(|error| fault(error.to_string()))?;
+    if owner.is_at_or_below(apex) {
+        Ok(owner)
+    } else {
+        Err(fault(format!("{owner} is outside the zone {apex}")))
     }
-    let message = format!(
-        "the allowedRecords of zone {} do not let namespace {} publish {} at {owner}",
-        zone.name, object.key.namespace, object.kind
-    );
-    let refusal = Problem::new(Reason::NotAllowedByZone, "spec.hostedZoneRef", message);
-    let problems = [wanted.err().unwrap_or_default(), vec![refusal]];
-    filling.problems(object, problems.concat());
 }

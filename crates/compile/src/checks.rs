@@ -4,22 +4,21 @@ use ipnet::IpNet;
 use watershed_crd::health_check::HealthCheckSpec;
 
 use crate::document::{CidrLocations, is_node_name};
-use crate::object::{Kind, ObjectRef};
-use crate::resources::Resources;
-use crate::verdict::{Problem, Reason, Report, Reports};
+use crate::resources::Object;
+use crate::verdict::{Problem, Reason, Report};
 
-/// Reports on every health check and CIDR collection.
-pub(crate) fn report(resources: &Resources, reports: &mut Reports) {
-    for (key, check) in &resources.health_checks {
-        let mut report = Report::new(check.generation);
-        report.problems = probe(&check.spec).into_iter().collect();
-        reports.insert(ObjectRef::new(Kind::HealthCheck, key.clone()), report);
-    }
-    for (key, collection) in &resources.cidr_collections {
-        let mut report = Report::new(collection.generation);
-        report.problems = blocks(&collection.spec);
-        reports.insert(ObjectRef::new(Kind::CIDRCollection, key.clone()), report);
-    }
+/// Reports on a health check.
+pub(crate) fn health_check(check: &Object<HealthCheckSpec>) -> Report {
+    let mut report = Report::new(check.generation);
+    report.problems = probe(&check.spec).into_iter().collect();
+    report
+}
+
+/// Reports on a CIDR collection.
+pub(crate) fn collection(collection: &Object<CidrLocations>) -> Report {
+    let mut report = Report::new(collection.generation);
+    report.problems = blocks(&collection.spec);
+    report
 }
 
 /// A check is of exactly one kind.

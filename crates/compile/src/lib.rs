@@ -7,21 +7,23 @@
 //!   finding; [`digest`] tells documents apart; [`parse_rdata`] reads record
 //!   data.
 //! * [`Resources`] is the index of all objects.
-//! * [`mint::plan`] says which versions are to be made of working documents.
-//! * [`compile`] turns the index into a snapshot, with a [`Verdict`] on every
-//!   object, and falls back to what was served before wherever a change
-//!   cannot be.
+//! * [`mint::plan_one`] says which version is to be made of a working document.
+//! * [`Compiler`] turns objects into resources for the nodes, with a
+//!   [`Verdict`] on every object; it falls back to what was served before
+//!   wherever a change cannot be, and makes anew only what a change concerns.
 
 mod alias;
 mod allowed;
+mod asks;
 mod attached;
 mod changes;
 mod checks;
 mod compiler;
+mod contents;
+mod dependants;
 mod digest;
 mod document;
-mod draft;
-mod filling;
+mod followed;
 mod grants;
 pub mod mint;
 mod object;
@@ -31,12 +33,14 @@ pub mod rdata;
 mod record;
 mod resources;
 mod rrset;
-mod snapshot;
+mod slot;
 mod traffic_policy;
 mod unsupported;
 mod verdict;
 mod version;
+mod versions;
 mod zone;
+mod zones;
 
 pub use changes::{Changes, Usage, ZoneCounts};
 pub use compiler::Compiler;
@@ -48,11 +52,10 @@ pub use document::{
 pub use grants::{Grant, GrantFrom, GrantTo};
 pub use object::{Age, Kind, ObjectKey, ObjectRef};
 pub use object_address::{NoAddresses, ObjectAddress, ObjectAddressKey};
-pub use previous::Previous;
+pub use previous::{Compiled, Previous, compile};
 pub use rdata::{RdataError, parse_rdata};
 pub use resources::{
     Applied, DEFAULT_NAMESPACE, Object, Resource, Resources, Table, Version, version_key,
 };
-pub use snapshot::{Compiled, compile};
 pub use verdict::{Condition, ConditionType, Reason, Serving, Verdict};
 pub use version::check_document;

@@ -1,87 +1,47 @@
-//! What was served before: the ground that a failing change falls back to.
+//! Compilation of everything at once, for those who have no use for changes.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use watershed_snapshot::{Assembly, Resource as Served, ResourceName, Snapshot};
 
-use watershed_snapshot::{Binding, OwnerName, PolicyVersion, RrSet};
+use crate::compiler::Compiler;
+use crate::resources::Resources;
+use crate::verdict::Verdict;
 
-use crate::object::{ObjectKey, ObjectRef};
-use crate::zone::ZoneHead;
-
-/// What the last compilation served, by the object that asked for it. An
-/// object that is gone is no longer looked up here, so that deleting it, and
-/// nothing else, withdraws what it served.
+/// What the last compilation served, by the object that asked for it.
 #[derive(Clone, Debug, Default)]
-pub struct Previous {
-    /// Every version that could be served or was.
-    pub(crate) versions: BTreeMap<ObjectKey, Arc<PolicyVersion>>,
-    /// What zones have of their own.
-    pub(crate) zones: BTreeMap<ObjectKey, ZoneHead>,
-    /// What was at the names of zones.
-    pub(crate) data: BTreeMap<Claimant, Placed>,
-}
+pub struct Previous(Vec<(ResourceName, Served)>);
 
 impl Previous {
     /// Nothing was served yet.
     pub fn none() -> Self {
         Self::default()
     }
-
-    /// The versions that records serve, each once.
-    pub fn served_versions(&self) -> impl Iterator<Item = &Arc<PolicyVersion>> {
-        let mut seen = std::collections::HashSet::new();
-        let placed = self.data.values();
-        placed
-            .filter_map(|placed| match &placed.content {
-                Content::Policy(binding) => Some(&binding.version),
-                Content::Static(_) => None,
-            })
-            .filter(move |version| seen.insert(Arc::as_ptr(version)))
-    }
 }
 
-/// Who asks for data at a name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Claimant {
-    /// A zone's own record, by the zone, the name and the type.
-    Zone(ObjectKey, OwnerName, u16),
-    /// A `RecordSet` or `PolicyRecord`.
-    Object(ObjectRef),
+/// What a compilation gives.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What the nodes are to serve.
+    pub snapshot: Snapshot,
+    /// What is said about every object, in the order of
+    /// [`ObjectRef`](crate::ObjectRef).
+    pub verdicts: Vec<Verdict>,
+    /// What the next compilation falls back to.
+    pub previous: Previous,
 }
 
-/// Data at a name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Placed {
-    pub(crate) owner: OwnerName,
-    pub(crate) content: Content,
-}
-
-/// What is at a name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Content {
-    Static(RrSet),
-    Policy(Binding),
-}
-
-impl Content {
-    /// The types it answers.
-    pub(crate) fn types(&self) -> Vec<u16> {
-        match self {
-            Self::Static(set) => vec![set.record_type],
-            Self::Policy(binding) => binding.record_types.clone(),
-        }
-    }
-
-    /// The part of it that answers one type.
-    pub(crate) fn of_type(&self, record_type: u16) -> Option<Self> {
-        match self {
-            Self::Static(set) if set.record_type == record_type => Some(self.clone()),
-            Self::Policy(binding) if binding.serves(record_type) => Some(Self::Policy(Binding {
-                version: Arc::clone(&binding.version),
-                record_types: vec![record_type],
-                ttl: binding.ttl,
-            })),
-            _ => None,
-        }
+/// Compiles all objects, as a [`Compiler`] does that is told of them and of
+/// what was served before.
+pub fn compile(resources: &Resources, previous: &Previous, serial_floor: u32) -> Compiled {
+    let mut compiler = Compiler::of(resources.clone());
+    compiler.restore(previous.0.clone());
+    let changes = compiler.compile(serial_floor);
+    // Claims follow the rules of zones, so that resources never contradict
+    // each other.
+    let assembly = Assembly::new().apply(changes.resources);
+    let assembly = assembly.unwrap_or_default();
+    Compiled {
+        snapshot: Snapshot::clone(assembly.snapshot()),
+        verdicts: changes.verdicts,
+        previous: Previous(compiler.held()),
     }
 }

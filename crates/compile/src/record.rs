@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use watershed_crd::policy_record::PolicyRecordSpec;
-use watershed_snapshot::{Binding, PolicyVersion};
+use watershed_snapshot::{PolicyVersion, VersionBinding};
 
 use crate::attached::referred;
+use crate::contents::version_name;
+use crate::grants;
 use crate::object::ObjectKey;
 use crate::resources::{Object, Resources, version_key};
 use crate::verdict::{Problem, Reason};
-use crate::version::Versions;
+use crate::versions::Versions;
 use crate::zone::ttl;
 
 /// The channel that every policy has: its highest version that can be served.
-const LATEST: &str = "latest";
+pub(crate) const LATEST: &str = "latest";
 
 /// What a record asks for.
 ///
@@ -23,18 +25,29 @@ pub(crate) fn binding(
     resources: &Resources,
     versions: &Versions,
     record: &Object<PolicyRecordSpec>,
-) -> Result<Binding, Vec<Problem>> {
+) -> Result<VersionBinding, Vec<Problem>> {
     let ttl = ttl(record.spec.ttl_seconds)
         .map_err(|message| Problem::new(Reason::InvalidSpec, "spec.ttlSeconds", message));
     let version = version(resources, versions, record);
     match (version, ttl) {
-        (Ok(version), Ok(ttl)) => Ok(Binding {
-            record_types: version.policy.record_types().to_vec(),
-            version,
-            ttl,
-        }),
+        (Ok(version), Ok(ttl)) => Ok(bind(&version, ttl)),
         (version, ttl) => Err(version.err().into_iter().chain(ttl.err()).collect()),
     }
+}
+
+/// A version served whole, with a TTL in seconds.
+pub(crate) fn bind(version: &PolicyVersion, ttl: u32) -> VersionBinding {
+    let policy = ObjectKey::new(&version.namespace, &version.policy_name);
+    VersionBinding {
+        version: version_name(&version_key(&policy, version.number)),
+        record_types: version.policy.record_types().to_vec(),
+        ttl,
+    }
+}
+
+/// The policy that a record refers to.
+pub(crate) fn policy_of(record: &Object<PolicyRecordSpec>) -> ObjectKey {
+    referred(&record.spec.policy_ref, &record.key.namespace)
 }
 
 fn version(
@@ -43,8 +56,8 @@ fn version(
     record: &Object<PolicyRecordSpec>,
 ) -> Result<Arc<PolicyVersion>, Problem> {
     let spec = &record.spec;
-    let policy = referred(&spec.policy_ref, &record.key.namespace);
-    if policy.namespace != record.key.namespace {
+    let policy = policy_of(record);
+    if !grants::shares_policy(resources, &policy, &record.key.namespace) {
         let message = format!(
             "policy {policy} is in another namespace, which does not share it; refer to a \
              policy of namespace {}",

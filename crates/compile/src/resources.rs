@@ -70,6 +70,24 @@ pub enum Resource {
     CIDRCollection(Box<CIDRCollection>),
 }
 
+impl Resource {
+    /// What it is called.
+    pub fn reference(&self) -> ObjectRef {
+        let (kind, metadata) = match self {
+            Self::HostedZone(o) => (Kind::HostedZone, &o.metadata),
+            Self::TrafficPolicy(o) => (Kind::TrafficPolicy, &o.metadata),
+            Self::TrafficPolicyVersion(o) => (Kind::TrafficPolicyVersion, &o.metadata),
+            Self::PolicyRecord(o) => (Kind::PolicyRecord, &o.metadata),
+            Self::RecordSet(o) => (Kind::RecordSet, &o.metadata),
+            Self::HealthCheck(o) => (Kind::HealthCheck, &o.metadata),
+            Self::CIDRCollection(o) => (Kind::CIDRCollection, &o.metadata),
+        };
+        let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let name = metadata.name.as_deref().unwrap_or_default();
+        ObjectRef::new(kind, ObjectKey::new(namespace, name))
+    }
+}
+
 /// What became of an applied object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -178,6 +196,20 @@ impl Resources {
             // Applying a file equal to a minted version adopts it.
             Some(held) if held.spec.origin == Origin::Authored => Applied::Unchanged,
             _ => put(&mut self.versions, new),
+        }
+    }
+
+    /// Whether there is an object of that kind, namespace and name.
+    pub fn contains(&self, object: &ObjectRef) -> bool {
+        let key = &object.key;
+        match object.kind {
+            Kind::HostedZone => self.hosted_zones.contains_key(key),
+            Kind::TrafficPolicy => self.traffic_policies.contains_key(key),
+            Kind::TrafficPolicyVersion => self.versions.contains_key(key),
+            Kind::PolicyRecord => self.policy_records.contains_key(key),
+            Kind::RecordSet => self.record_sets.contains_key(key),
+            Kind::HealthCheck => self.health_checks.contains_key(key),
+            Kind::CIDRCollection => self.cidr_collections.contains_key(key),
         }
     }
 

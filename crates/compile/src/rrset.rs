@@ -5,11 +5,11 @@ use watershed_crd::document::RecordType;
 use watershed_crd::hosted_zone::StaticRecord;
 use watershed_crd::record_set::RecordSetSpec;
 use watershed_snapshot::record_type::{A, AAAA, CNAME};
-use watershed_snapshot::{OwnerName, RrSet};
+use watershed_snapshot::{Content, OwnerName, RrSet};
 
+use crate::alias::AliasTo;
 use crate::attached::referred;
-use crate::draft::AliasTo;
-use crate::previous::Content;
+use crate::contents;
 use crate::rdata::parse_rdata;
 use crate::verdict::{Problem, Reason};
 use crate::zone::ttl;
@@ -27,7 +27,7 @@ impl Wanted {
     /// The types it answers.
     pub(crate) fn types(&self) -> Vec<u16> {
         match self {
-            Self::Data(content) => content.types(),
+            Self::Data(content) => contents::types(content),
             Self::Alias(record_type, _) => vec![*record_type],
         }
     }

@@ -1,31 +1,35 @@
 //! What is said about working documents.
 
-use crate::mint::{Mint, Refusal, plan_one};
-use crate::object::{Kind, ObjectKey, ObjectRef};
-use crate::resources::{Object, Resources, version_key};
-use crate::verdict::{Problem, Reason, Report, Reports, errors};
-use crate::version::{Versions, check_document, fault, missing_checks, summary};
 use watershed_crd::traffic_policy::TrafficPolicySpec;
 
-/// Reports on every `TrafficPolicy`.
-pub(crate) fn report(resources: &Resources, versions: &Versions, reports: &mut Reports) {
-    for (key, policy) in &resources.traffic_policies {
-        let mut report = Report::new(policy.generation);
-        document(resources, policy, &mut report);
-        mint(resources, policy, &mut report);
-        channels(resources, versions, key, policy, &mut report);
-        let object = ObjectRef::new(Kind::TrafficPolicy, key.clone());
-        reports.insert(object, report);
-    }
+use crate::followed::Objects;
+use crate::mint::{Mint, Refusal, plan_one};
+use crate::resources::{Object, Resources, version_key};
+use crate::verdict::{Problem, Reason, Report, errors};
+use crate::version::{missing_checks, summary};
+use crate::versions::Versions;
+
+/// Reports on a `TrafficPolicy`.
+pub(crate) fn report(
+    resources: &Resources,
+    versions: &Versions,
+    policy: &Object<TrafficPolicySpec>,
+) -> Report {
+    let mut report = Report::new(policy.generation);
+    document(resources, policy, &mut report);
+    mint(resources, policy, &mut report);
+    channels(resources, versions, policy, &mut report);
+    report
 }
 
 fn document(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &mut Report) {
     let Some(document) = &policy.spec.document else {
         return;
     };
-    let (compiled, findings) = check_document(resources, &policy.key.namespace, document);
+    let objects = Objects::new(resources, &policy.key.namespace, document, None);
+    let (compiled, findings) = objects.check();
     let (faults, warnings) = errors(findings);
-    report.problems.extend(faults.into_iter().map(fault));
+    (report.problems).extend(faults.into_iter().map(|finding| objects.fault(finding)));
     report.warnings = warnings;
     if let Some(compiled) = compiled {
         report.accepted = summary(document, &compiled);
@@ -57,12 +61,11 @@ fn mint(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &mut 
 fn channels(
     resources: &Resources,
     versions: &Versions,
-    key: &ObjectKey,
     policy: &Object<TrafficPolicySpec>,
     report: &mut Report,
 ) {
     for (channel, number) in &policy.spec.channels {
-        let version = version_key(key, u32::try_from(*number).unwrap_or(0));
+        let version = version_key(&policy.key, u32::try_from(*number).unwrap_or(0));
         if versions.get(&version).is_some() {
             continue;
         }

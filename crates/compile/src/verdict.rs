@@ -1,6 +1,5 @@
 //! What is said about each object: conditions, and every finding.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use watershed_policy::{Code, Diagnostic, Path, Severity};
@@ -152,6 +151,9 @@ reasons! {
     HealthCheckNotFound => ResolvedRefs, UnknownReference;
     /// Something else that the document refers to is not there.
     ReferenceNotFound => ResolvedRefs, UnknownReference;
+    /// An object that is followed has no addresses any longer; the last ones
+    /// stay in use.
+    AddressesLost => ResolvedRefs, UnknownReference;
     /// The object is in another namespace, which does not share it.
     RefNotPermitted => ResolvedRefs, UnknownReference;
     /// All is well.
@@ -193,7 +195,7 @@ impl Problem {
 }
 
 /// What is gathered about one object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Report {
     pub(crate) generation: Option<i64>,
     pub(crate) problems: Vec<Problem>,
@@ -204,9 +206,6 @@ pub(crate) struct Report {
     /// Reason and message of a Ready condition that holds.
     pub(crate) ready: Option<(Reason, String)>,
 }
-
-/// The reports by object.
-pub(crate) type Reports = BTreeMap<ObjectRef, Report>;
 
 impl Report {
     /// Nothing is said yet about an object of that generation.

@@ -6,14 +6,12 @@ use watershed_crd::hosted_zone::{HostedZoneSpec, Soa};
 use watershed_snapshot::record_type::{NS, SOA};
 use watershed_snapshot::{OwnerName, RrSet};
 
-use crate::allowed::{self, Publisher};
+use crate::allowed::{self, Host, Publisher};
 use crate::document::host_name;
-use crate::draft::Draft;
-use crate::object::{Kind, ObjectKey, ObjectRef};
-use crate::previous::Previous;
+use crate::object::{Kind, ObjectKey};
 use crate::resources::{Object, Resources};
 use crate::unsupported;
-use crate::verdict::{Problem, Reason, Report, Reports};
+use crate::verdict::{Problem, Reason, Report};
 
 /// TTL of the SOA record in seconds: Route 53's, which also bounds how long
 /// resolvers keep negative answers (RFC 2308 section 5).
@@ -33,35 +31,40 @@ pub(crate) struct ZoneHead {
 }
 
 impl ZoneHead {
-    /// Reads what [`ZoneHead::soa`] wrote; `None` when it is something else.
-    pub(crate) fn read(head: &watershed_snapshot::ZoneHead) -> Option<Self> {
-        let rdata = head.soa.rdata.first()?;
-        let mname = name_end(rdata)?;
-        let rname = mname + name_end(rdata.get(mname..)?)?;
-        let (numbers, []) = rdata.get(rname + 4..)?.as_chunks::<4>() else {
+    /// Reads a head that was served, and its serial number; `None` when it is
+    /// none of [`ZoneHead::served`].
+    pub(crate) fn read(served: &watershed_snapshot::ZoneHead) -> Option<(Self, u32)> {
+        let rdata = served.soa.rdata.first()?;
+        let (mname, rest) = rdata.split_at_checked(name_end(rdata)?)?;
+        let (rname, rest) = rest.split_at_checked(name_end(rest)?)?;
+        let (numbers, []) = rest.as_chunks::<4>() else {
             return None;
         };
-        let timers: Vec<u32> = numbers.iter().map(|n| u32::from_be_bytes(*n)).collect();
-        Some(Self {
-            apex: head.apex.clone(),
-            mname: OwnerName::from_wire(&rdata[..mname]).ok()?,
-            rname: OwnerName::from_wire(&rdata[mname..rname]).ok()?,
-            timers: timers.try_into().ok()?,
-            ns: head.ns.clone(),
-        })
+        let [serial, timers @ ..] = numbers else {
+            return None;
+        };
+        let timers: [[u8; 4]; 4] = timers.try_into().ok()?;
+        let head = Self {
+            apex: served.apex.clone(),
+            mname: OwnerName::from_wire(mname).ok()?,
+            rname: OwnerName::from_wire(rname).ok()?,
+            timers: timers.map(u32::from_be_bytes),
+            ns: served.ns.clone(),
+        };
+        Some((head, u32::from_be_bytes(*serial)))
     }
 
-    /// The serial number in the SOA record of a head.
-    pub(crate) fn serial(head: &watershed_snapshot::ZoneHead) -> Option<u32> {
-        let rdata = head.soa.rdata.first()?;
-        let mname = name_end(rdata)?;
-        let rname = mname + name_end(rdata.get(mname..)?)?;
-        let serial = rdata.get(rname..rname + 4)?;
-        serial.try_into().ok().map(u32::from_be_bytes)
+    /// The head as nodes serve it.
+    pub(crate) fn served(&self, serial: u32) -> watershed_snapshot::ZoneHead {
+        watershed_snapshot::ZoneHead {
+            apex: self.apex.clone(),
+            soa: self.soa(serial),
+            ns: self.ns.clone(),
+        }
     }
 
     /// The SOA record (RFC 1035 section 3.3.13).
-    pub(crate) fn soa(&self, serial: u32) -> RrSet {
+    fn soa(&self, serial: u32) -> RrSet {
         let mut rdata = [self.mname.as_wire(), self.rname.as_wire()].concat();
         rdata.extend(serial.to_be_bytes());
         rdata.extend(self.timers.iter().flat_map(|timer| timer.to_be_bytes()));
@@ -73,55 +76,86 @@ impl ZoneHead {
     }
 }
 
-/// The zones that are served, each a draft to be filled.
+/// Which zones are served.
 #[derive(Debug, Default)]
-pub(crate) struct Zones<'r> {
-    pub(crate) drafts: BTreeMap<ObjectKey, Draft<'r>>,
-    apexes: HashMap<OwnerName, ObjectKey>,
+pub(crate) struct Accepted {
+    /// What the served ones have of their own.
+    pub(crate) heads: BTreeMap<ObjectKey, ZoneHead>,
+    pub(crate) apexes: Apexes,
+    /// What is said about every zone object so far.
+    pub(crate) reports: BTreeMap<ObjectKey, Report>,
 }
 
-impl<'r> Zones<'r> {
-    /// Decides which zones are served. Parents come before their children, and
-    /// of two zones with one apex the older; so the order of objects does not
-    /// matter.
-    pub(crate) fn accept(
-        resources: &'r Resources,
-        previous: &Previous,
-        reports: &mut Reports,
-    ) -> Self {
-        let mut candidates = Vec::new();
-        for (key, zone) in &resources.hosted_zones {
-            let mut report = Report::new(zone.generation);
-            report.warnings = unsupported::zone(&zone.spec);
-            let head = head(&zone.spec, &mut report.problems);
-            match head.or_else(|| previous.zones.get(key).cloned()) {
-                Some(head) => candidates.push((zone, head, report)),
-                None => drop(reports.insert(object(key), report)),
-            }
-        }
-        candidates.sort_by(|(a, a_head, _), (b, b_head, _)| {
-            let rank = |zone: &Object<_>, head: &ZoneHead| (head.apex.label_count(), zone.age);
-            (rank(a, a_head).cmp(&rank(b, b_head))).then_with(|| a.key.cmp(&b.key))
-        });
-        let mut zones = Self::default();
-        for (zone, head, mut report) in candidates {
-            match zones.refusal(resources, zone, &head.apex) {
-                Some(problem) => report.problems.push(problem),
-                None => zones.add(zone, head),
-            }
-            reports.insert(object(&zone.key), report);
-        }
-        zones
-    }
+/// The served zones by apex.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Apexes(HashMap<OwnerName, ObjectKey>);
 
-    fn add(&mut self, zone: &'r Object<HostedZoneSpec>, head: ZoneHead) {
-        self.apexes.insert(head.apex.clone(), zone.key.clone());
-        self.drafts.insert(zone.key.clone(), Draft::new(zone, head));
-    }
-
+impl Apexes {
     /// The zone whose apex is the closest at or above a name.
     pub(crate) fn enclosing(&self, name: &OwnerName) -> Option<&ObjectKey> {
-        name.suffixes().find_map(|suffix| self.apexes.get(suffix))
+        name.suffixes().find_map(|suffix| self.0.get(suffix))
+    }
+
+    /// The zones whose apexes are above a name.
+    pub(crate) fn above<'a>(&'a self, name: &'a OwnerName) -> impl Iterator<Item = &'a ObjectKey> {
+        let above = name.suffixes().skip(1);
+        above.filter_map(|suffix| self.0.get(suffix))
+    }
+
+    /// The zone of an apex.
+    pub(crate) fn get(&self, apex: &OwnerName) -> Option<&ObjectKey> {
+        self.0.get(apex)
+    }
+
+    /// The apexes that only one of two have.
+    pub(crate) fn differences<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = &'a OwnerName> {
+        let ours = self.0.keys().filter(|apex| !other.0.contains_key(*apex));
+        let theirs = other.0.keys().filter(|apex| !self.0.contains_key(*apex));
+        ours.chain(theirs)
+    }
+}
+
+/// Decides which zones are served. Parents come before their children, and of
+/// two zones with one apex the older; so the order of objects does not matter.
+/// `before` is the head that a zone was served with last.
+pub(crate) fn accept<'b>(
+    resources: &Resources,
+    before: impl Fn(&ObjectKey) -> Option<&'b ZoneHead>,
+) -> Accepted {
+    let mut accepted = Accepted::default();
+    let mut candidates = Vec::new();
+    for (key, zone) in &resources.hosted_zones {
+        let mut report = Report::new(zone.generation);
+        report.warnings = unsupported::zone(&zone.spec);
+        let head = head(&zone.spec, &mut report.problems);
+        accepted.reports.insert(key.clone(), report);
+        let head = head.or_else(|| before(key).cloned());
+        candidates.extend(head.map(|head| (zone, head)));
+    }
+    candidates.sort_by(|(a, a_head), (b, b_head)| {
+        let rank = |zone: &Object<_>, head: &ZoneHead| (head.apex.label_count(), zone.age);
+        (rank(a, a_head).cmp(&rank(b, b_head))).then_with(|| a.key.cmp(&b.key))
+    });
+    for (zone, head) in candidates {
+        match accepted.refusal(resources, zone, &head.apex) {
+            Some(problem) => {
+                let report = accepted.reports.entry(zone.key.clone()).or_default();
+                report.problems.push(problem);
+            }
+            None => accepted.add(zone, head),
+        }
+    }
+    accepted
+}
+
+impl Accepted {
+    fn add(&mut self, zone: &Object<HostedZoneSpec>, head: ZoneHead) {
+        let apexes = &mut self.apexes.0;
+        apexes.insert(head.apex.clone(), zone.key.clone());
+        self.heads.insert(zone.key.clone(), head);
     }
 
     fn refusal(
@@ -130,12 +164,12 @@ impl<'r> Zones<'r> {
         zone: &Object<HostedZoneSpec>,
         apex: &OwnerName,
     ) -> Option<Problem> {
-        let above = self.drafts.get(self.enclosing(apex)?)?;
-        if above.head.apex == *apex {
-            let holder = above.zone.key.clone();
+        let above = self.apexes.enclosing(apex)?;
+        let (head, above) = (self.heads.get(above)?, resources.hosted_zones.get(above)?);
+        if head.apex == *apex {
             let message = format!(
                 "{apex} is already {}",
-                named(&holder, "HostedZone", &zone.key)
+                named(&above.key, "HostedZone", &zone.key)
             );
             return Some(Problem::new(Reason::ZoneConflict, "spec.domain", message));
         }
@@ -145,14 +179,19 @@ impl<'r> Zones<'r> {
             name: apex,
             types: &[],
         };
+        let host = Host {
+            key: &above.key,
+            apex: &head.apex,
+            entries: &above.spec.allowed_records,
+        };
         // Whoever comes later cannot take a zone away by making its parent.
-        let was_first = zone.age < above.zone.age;
-        let allowed = was_first || allowed::allows(resources, above, publisher);
+        let was_first = zone.age < above.age;
+        let allowed = was_first || allowed::allows(resources, host, publisher);
         (!allowed).then(|| {
             let message = format!(
                 "{apex} lies below the zone {}, whose allowedRecords do not name kind HostedZone \
                  for this name and namespace",
-                above.head.apex
+                head.apex
             );
             Problem::new(Reason::ParentZoneNotAllowed, "spec.domain", message)
         })
@@ -169,10 +208,6 @@ fn name_end(octets: &[u8]) -> Option<usize> {
             return Some(at);
         }
     }
-}
-
-fn object(key: &ObjectKey) -> ObjectRef {
-    ObjectRef::new(Kind::HostedZone, key.clone())
 }
 
 /// How an object is called in a message to the owner of another. Names of

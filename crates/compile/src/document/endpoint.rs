@@ -75,13 +75,17 @@ pub(super) fn convert(
         types: &context.document.record_types,
     };
     let source = part.source(endpoint, findings);
+    let values = source.map_or_else(Vec::new, |source| part.values(source, findings));
+    // Without any address an object is out of reach, and clients are better
+    // led elsewhere.
+    let empty = matches!(source, Some(Source::Object(_))) && values.is_empty();
     let check = endpoint.health_check_ref.as_ref();
     EndpointSpec {
         name: name.to_owned(),
         kind: source.map_or(EndpointKind::Value, |source| part.kind(source)),
-        values: source.map_or_else(Vec::new, |source| part.values(source, findings)),
+        values,
         check: check.map(|check| (context.references.check_id)(&check.name)),
-        drain: endpoint.drain.unwrap_or(false),
+        drain: endpoint.drain.unwrap_or(false) || empty,
     }
 }
 

@@ -1,0 +1,161 @@
+//! What is to be looked at again after a change.
+
+use std::collections::BTreeSet;
+
+use super::Compiler;
+use crate::allowed::asks_for_labels;
+use crate::attached::{Attached, referred};
+use crate::dependants::Dependency;
+use crate::object::{Kind, ObjectKey, ObjectRef};
+use crate::resources::{Object, Resources, policy_of};
+
+/// What is to be looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) versions: BTreeSet<ObjectKey>,
+    pub(crate) policies: BTreeSet<ObjectKey>,
+    /// `RecordSet` and `PolicyRecord` objects.
+    pub(crate) attached: BTreeSet<ObjectRef>,
+    pub(crate) zones: BTreeSet<ObjectKey>,
+    /// Whether to decide anew which zones are served.
+    pub(crate) accept: bool,
+    /// Objects that are looked at on their own.
+    pub(crate) plain: BTreeSet<ObjectRef>,
+}
+
+impl Dirty {
+    /// All objects.
+    pub(crate) fn everything(resources: &Resources) -> Self {
+        let named = |kind| move |key: &ObjectKey| ObjectRef::new(kind, key.clone());
+        let sets = resources.record_sets.keys();
+        let records = resources.policy_records.keys();
+        let checks = resources.health_checks.keys();
+        let collections = resources.cidr_collections.keys();
+        Self {
+            versions: resources.versions.keys().cloned().collect(),
+            policies: (resources.traffic_policies.keys().cloned())
+                .chain(resources.versions.values().map(policy_of))
+                .collect(),
+            attached: (sets.map(named(Kind::RecordSet)))
+                .chain(records.map(named(Kind::PolicyRecord)))
+                .collect(),
+            zones: resources.hosted_zones.keys().cloned().collect(),
+            accept: true,
+            plain: (checks.map(named(Kind::HealthCheck)))
+                .chain(collections.map(named(Kind::CIDRCollection)))
+                .collect(),
+        }
+    }
+}
+
+impl Compiler {
+    /// Marks an object that changed, and what refers to it. `existed` tells
+    /// whether it was there before and still is.
+    pub(super) fn mark(&mut self, object: &ObjectRef, existed: bool) {
+        let key = object.key.clone();
+        match object.kind {
+            Kind::HostedZone => {
+                self.mark_names_of_records(&key);
+                self.dirty.zones.insert(key);
+                self.dirty.accept = true;
+            }
+            Kind::TrafficPolicy => {
+                self.dirty.policies.insert(key);
+            }
+            Kind::TrafficPolicyVersion => {
+                self.dirty.versions.insert(key);
+                self.dirty.policies.extend(self.policy_of(object));
+            }
+            Kind::PolicyRecord => {
+                self.dirty.attached.insert(object.clone());
+                self.mark_dependants(&Dependency::PolicyRecord(key));
+            }
+            Kind::RecordSet => {
+                self.dirty.attached.insert(object.clone());
+            }
+            Kind::HealthCheck => {
+                self.dirty.plain.insert(object.clone());
+                // Documents care for whether a check exists, and no further.
+                if !existed {
+                    self.mark_dependants(&Dependency::HealthCheck(key));
+                }
+            }
+            Kind::CIDRCollection => {
+                self.dirty.plain.insert(object.clone());
+                self.mark_dependants(&Dependency::Collection(key));
+            }
+        }
+    }
+
+    /// The policy of a version as it is now.
+    pub(super) fn policy_of(&self, object: &ObjectRef) -> Option<ObjectKey> {
+        let is_version = object.kind == Kind::TrafficPolicyVersion;
+        let version = self.resources.versions.get(&object.key)?;
+        is_version.then(|| policy_of(version))
+    }
+
+    pub(super) fn mark_dependants(&mut self, dependency: &Dependency) {
+        for holder in self.dependants.of(dependency) {
+            match holder.kind {
+                Kind::TrafficPolicyVersion => self.dirty.versions.insert(holder.key.clone()),
+                _ => self.dirty.policies.insert(holder.key.clone()),
+            };
+        }
+    }
+
+    /// Records that are endpoints have other names when their zone changes.
+    fn mark_names_of_records(&mut self, zone: &ObjectKey) {
+        let records = self.dependants.policy_records().map(|(record, _)| record);
+        let of_zone = records.filter(|key| {
+            let record = self.resources.policy_records.get(key);
+            record.is_some_and(|record| zone_of(record) == *zone)
+        });
+        for record in of_zone.cloned().collect::<Vec<_>>() {
+            self.mark_dependants(&Dependency::PolicyRecord(record));
+        }
+    }
+
+    /// Marks objects of a namespace that are in zones which choose namespaces
+    /// by their labels.
+    pub(super) fn mark_labels(&mut self, namespace: &str) {
+        let first = ObjectKey::new(namespace, "");
+        let inside = |key: &ObjectKey| key.namespace == namespace;
+        let resources = &self.resources;
+        let asks = |zone: &ObjectKey| {
+            let zone = resources.hosted_zones.get(zone);
+            zone.is_some_and(|zone| asks_for_labels(&zone.spec.allowed_records))
+        };
+        let sets = resources.record_sets.range(first.clone()..);
+        let sets = sets.take_while(|(key, _)| inside(key));
+        let sets = sets.filter(|(_, set)| asks(&zone_of(set)));
+        let sets = sets.map(|(key, _)| ObjectRef::new(Kind::RecordSet, key.clone()));
+        self.dirty.attached.extend(sets);
+        let records = resources.policy_records.range(first..);
+        let records = records.take_while(|(key, _)| inside(key));
+        let records = records.filter(|(_, record)| asks(&zone_of(record)));
+        let records = records.map(|(key, _)| ObjectRef::new(Kind::PolicyRecord, key.clone()));
+        self.dirty.attached.extend(records);
+        self.dirty.accept = true;
+    }
+
+    /// Marks what refers to objects of a namespace from another.
+    pub(super) fn mark_grants(&mut self, namespace: &str) {
+        let objects = self.dependants.objects();
+        let objects = objects.filter(|(object, _)| object.namespace == namespace);
+        for holder in objects.flat_map(|(_, holders)| holders) {
+            match holder.kind {
+                Kind::TrafficPolicyVersion => self.dirty.versions.insert(holder.key.clone()),
+                _ => self.dirty.policies.insert(holder.key.clone()),
+            };
+        }
+        let records = self.asks.of_namespace(namespace);
+        let foreign = records.filter(|(policy, record)| policy.namespace != record.namespace);
+        let foreign = foreign.map(|(_, record)| ObjectRef::new(Kind::PolicyRecord, record.clone()));
+        self.dirty.attached.extend(foreign);
+    }
+}
+
+/// The zone that an attached object refers to.
+fn zone_of<S: Attached>(object: &Object<S>) -> ObjectKey {
+    referred(object.spec.place().0, &object.key.namespace)
+}

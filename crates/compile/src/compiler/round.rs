@@ -1,0 +1,143 @@
+//! One compilation: versions, policies, and all that is looked at on its own.
+
+use std::collections::BTreeSet;
+
+use watershed_snapshot::OwnerName;
+
+use super::Compiler;
+use super::mark::Dirty;
+use crate::changes::Changes;
+use crate::dependants::dependencies;
+use crate::object::{Kind, ObjectKey, ObjectRef};
+use crate::resources::policy_of;
+use crate::verdict::Report;
+use crate::{checks, traffic_policy};
+
+/// What a compilation has found out so far.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) changes: Changes,
+    /// Versions that records see differently.
+    pub(super) seen: BTreeSet<ObjectKey>,
+    /// Versions that are something else to be served.
+    pub(super) versions: BTreeSet<ObjectKey>,
+    /// Versions that others use.
+    pub(super) used: BTreeSet<ObjectKey>,
+    /// Attached objects to be placed.
+    pub(super) attached: BTreeSet<ObjectRef>,
+    /// Names to be settled.
+    pub(super) slots: BTreeSet<(ObjectKey, OwnerName)>,
+    /// Names with aliases to be followed.
+    pub(super) aliases: BTreeSet<(ObjectKey, OwnerName)>,
+    /// Attached objects to be reported on.
+    pub(super) told: BTreeSet<ObjectRef>,
+    /// Zones to be reported on.
+    pub(super) zones: BTreeSet<ObjectKey>,
+    /// Zones whose own records were settled.
+    pub(super) own: BTreeSet<ObjectKey>,
+    /// Zones that came, went or have another head.
+    pub(super) heads: BTreeSet<ObjectKey>,
+}
+
+impl Round {
+    pub(super) fn finish(self) -> Changes {
+        let mut changes = self.changes;
+        changes.resources.sort_by(|(a, _), (b, _)| a.cmp(b));
+        changes.verdicts.sort_by(|a, b| a.object.cmp(&b.object));
+        changes.gone.sort();
+        changes
+    }
+}
+
+impl Compiler {
+    /// Notes what is to be said about an object, if it is something new.
+    pub(super) fn tell(&mut self, round: &mut Round, object: ObjectRef, report: Report) {
+        let verdict = report.verdict(object.clone());
+        if self.verdicts.get(&object) != Some(&verdict) {
+            self.verdicts.insert(object, verdict.clone());
+            round.changes.verdicts.push(verdict);
+        }
+    }
+
+    /// Notes that an object is gone.
+    pub(super) fn retract(&mut self, round: &mut Round, object: &ObjectRef) {
+        if self.verdicts.remove(object).is_some() {
+            round.changes.gone.push(object.clone());
+        }
+    }
+
+    pub(super) fn compile_versions(&mut self, dirty: &Dirty, round: &mut Round) {
+        for key in &dirty.versions {
+            let updated = self.versions.update(&self.resources, key);
+            if updated.concerns_records {
+                round.seen.insert(key.clone());
+            }
+            if updated.differs {
+                round.versions.insert(key.clone());
+            }
+            let object = ObjectRef::new(Kind::TrafficPolicyVersion, key.clone());
+            let version = self.resources.versions.get(key);
+            let document = version.map(|version| &version.spec.spec.document);
+            let found = document.map(|document| dependencies(&key.namespace, document));
+            self.dependants.set(&object, found.unwrap_or_default());
+            match updated.report {
+                Some(report) => self.tell(round, object, report),
+                None => self.retract(round, &object),
+            }
+        }
+    }
+
+    pub(super) fn compile_policies(&mut self, dirty: &Dirty, round: &mut Round) {
+        let versions = dirty.versions.iter();
+        let of_versions =
+            versions.filter_map(|key| self.resources.versions.get(key).map(policy_of));
+        let mut policies: BTreeSet<ObjectKey> = of_versions.collect();
+        policies.extend(dirty.policies.iter().cloned());
+        for key in &policies {
+            self.compile_policy(key, round);
+            let resources = &self.resources;
+            let affected = (self.asks).look(resources, &self.versions, key, &round.seen);
+            let records = affected.records.into_iter();
+            let records = records.map(|key| ObjectRef::new(Kind::PolicyRecord, key));
+            round.attached.extend(records);
+            round.used.extend(affected.versions);
+        }
+        let policies = policies.into_iter();
+        let there = policies.filter(|key| self.resources.traffic_policies.contains_key(key));
+        round.changes.policies.extend(there);
+    }
+
+    fn compile_policy(&mut self, key: &ObjectKey, round: &mut Round) {
+        let object = ObjectRef::new(Kind::TrafficPolicy, key.clone());
+        let policy = self.resources.traffic_policies.get(key);
+        let document = policy.and_then(|policy| policy.spec.document.as_ref());
+        let found = document.map(|document| dependencies(&key.namespace, document));
+        self.dependants.set(&object, found.unwrap_or_default());
+        match policy {
+            Some(policy) => {
+                let report = traffic_policy::report(&self.resources, &self.versions, policy);
+                self.tell(round, object, report);
+            }
+            None => self.retract(round, &object),
+        }
+    }
+
+    pub(super) fn compile_plain(&mut self, dirty: &Dirty, round: &mut Round) {
+        for object in &dirty.plain {
+            let report = match object.kind {
+                Kind::HealthCheck => {
+                    let check = self.resources.health_checks.get(&object.key);
+                    check.map(checks::health_check)
+                }
+                _ => {
+                    let collection = self.resources.cidr_collections.get(&object.key);
+                    collection.map(checks::collection)
+                }
+            };
+            match report {
+                Some(report) => self.tell(round, object.clone(), report),
+                None => self.retract(round, object),
+            }
+        }
+    }
+}
