@@ -247,9 +247,10 @@ mod tests {
             let (mut map, mut model) = (CowMap::new(), HashMap::new());
             let mut versions = Vec::new();
             for (step, (key, value)) in changes.into_iter().enumerate() {
-                match value {
-                    Some(value) => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
-                    None => prop_assert_eq!(map.remove(&key), model.remove(&key)),
+                if let Some(value) = value {
+                    prop_assert_eq!(map.insert(key, value), model.insert(key, value));
+                } else {
+                    prop_assert_eq!(map.remove(&key), model.remove(&key));
                 }
                 if step % 50 == 0 {
                     versions.push((map.clone(), model.clone()));

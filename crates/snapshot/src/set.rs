@@ -281,23 +281,19 @@ mod tests {
         proptest::collection::vec(change, 0..80)
     }
 
+    /// Makes the changes to a set and to a model of it.
     fn make(changes: &[(u8, Option<u8>)]) -> (ResourceSet, BTreeMap<u8, u8>) {
         let (mut set, mut model) = (ResourceSet::new(), BTreeMap::new());
         for &(number, content) in changes {
-            let changed = match content {
-                Some(content) => {
-                    let changed = set.put(name(number), vec![content]);
-                    assert_eq!(changed, model.insert(number, content) != Some(content));
-                    changed
-                }
-                None => {
-                    let changed = set.remove(&name(number));
-                    assert_eq!(changed, model.remove(&number).is_some());
-                    changed
-                }
+            let (moved, expected) = if let Some(content) = content {
+                let moved = set.put(name(number), vec![content]);
+                (moved, model.insert(number, content) != Some(content))
+            } else {
+                let moved = set.remove(&name(number));
+                (moved, model.remove(&number).is_some())
             };
             let held = set.get(&name(number)).map(|encoded| encoded.bytes()[0]);
-            assert_eq!(held, content, "changed: {changed}");
+            assert_eq!((moved, held), (expected, content));
         }
         (set, model)
     }

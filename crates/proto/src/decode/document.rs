@@ -65,9 +65,10 @@ fn kind(rule: &wire::Rule, path: &str) -> Result<RuleKind, DecodeError> {
         Kind::Unspecified => Err(unknown()),
         Kind::Failover => Ok(RuleKind::Failover),
         Kind::Weighted => Ok(RuleKind::Weighted {
-            affinity: match rule.sticky {
-                true => Affinity::Client,
-                false => Affinity::None,
+            affinity: if rule.sticky {
+                Affinity::Client
+            } else {
+                Affinity::None
             },
         }),
         Kind::Latency => Ok(RuleKind::Latency),
@@ -179,9 +180,10 @@ fn endpoint(endpoint: wire::Endpoint, path: &str) -> Result<EndpointSpec, Decode
         values.map(|(index, value)| self::value(value, &format!("{path}.values[{index}]")));
     Ok(EndpointSpec {
         name,
-        kind: match alias {
-            true => EndpointKind::Alias,
-            false => EndpointKind::Value,
+        kind: if alias {
+            EndpointKind::Alias
+        } else {
+            EndpointKind::Value
         },
         values: values.collect::<Result<_, _>>()?,
         check: optional(check),

@@ -9,6 +9,9 @@ use super::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, Sta
 use crate::error::MessageError;
 use crate::fleet_v1 as wire;
 
+/// Resources with their content.
+type Contents = Vec<(ResourceName, Arc<[u8]>)>;
+
 impl TryFrom<wire::FromNode> for NodeMessage {
     type Error = MessageError;
 
@@ -204,10 +207,7 @@ fn read_holdings(holdings: wire::Holdings) -> Result<Vec<(ResourceName, Digest)>
     resources.collect()
 }
 
-fn puts(
-    puts: Vec<wire::Put>,
-    field: &'static str,
-) -> Result<Vec<(ResourceName, Arc<[u8]>)>, MessageError> {
+fn puts(puts: Vec<wire::Put>, field: &'static str) -> Result<Contents, MessageError> {
     let resources = puts
         .into_iter()
         .map(|put| Ok((name_of(&put.name, field)?, put.content.into())));

@@ -163,6 +163,19 @@ fn a_faulty_zone_is_told_once() {
 }
 
 #[test]
+fn a_zone_may_go_though_a_newcomer_wants_it() {
+    let newcomer = records("example.com", vec![("new", fixed(A, 1))]);
+    assert_eq!(
+        faults(vec![
+            (zone_name("z"), None),
+            (record_name("www"), None),
+            (record_name("new"), Some(newcomer)),
+        ]),
+        ["RecordSet/shop/new: its zone example.com. does not exist"]
+    );
+}
+
+#[test]
 fn malformed_data_and_misplaced_content_are_refused() {
     let short = RrSet {
         rdata: vec![[192, 0, 2].into()],

@@ -1,0 +1,12 @@
+//! The protocol through the public interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod hostile;
+mod messages;
+mod resources;
+mod stages;
+mod support;
