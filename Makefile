@@ -20,6 +20,11 @@ LISTEN ?= 127.0.0.1:5300
 HEALTH ?=
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 20
+# Which end-to-end suites run: all, or some of them.
+SUITES := $(shell awk -F'"' '/^\[\[test\]\]/ {test = 1} test && /^name = / {print $$2; test = 0}' e2e/Cargo.toml)
+SUITE ?= $(SUITES)
+# The development cluster to start or end.
+NAME ?= dev
 
 # Development tools are built once from crates.io, at these versions, into a
 # cache outside the checkout, so that a clean clone finds them again.
@@ -37,7 +42,7 @@ PACKAGES := --workspace --locked
 
 .PHONY: help
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEALTH=FILE)
@@ -52,7 +57,7 @@ build: ## Build the command line tool, optimized: target/release/watershed
 ##@ Changing it
 
 .PHONY: test
-test: versions fmt-check lint doc unit deny advisories fuzz ## Everything that CI checks
+test: versions fmt-check lint doc unit deny advisories fuzz e2e ## Everything that CI checks
 	@echo "All checks passed."
 
 .PHONY: versions
@@ -66,6 +71,7 @@ unit: dig ## All tests: crates, cases, examples, documentation, real queries
 .PHONY: lint
 lint: ## Clippy without warnings
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
+	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -95,9 +101,33 @@ advisories: $(CARGO_DENY) ## Known vulnerabilities, where the RustSec database c
 fuzz: $(CARGO_FUZZ) ## Run every fuzz target for FUZZ_SECONDS (20) each
 	scripts/fuzz $(CARGO_FUZZ) $(FUZZ_SECONDS)
 
+.PHONY: e2e
+e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME for one suite)
+	$(CARGO) test $(PACKAGES) --no-fail-fast $(SUITE:%=--test %)
+
 .PHONY: bench
 bench: ## Benchmarks of the decision and of the path of a query
 	$(CARGO) bench --locked --package watershed-bench
+
+##@ A control plane to try things on
+
+.PHONY: dev-cluster
+dev-cluster: e2e-tools e2e-binaries ## Start etcd, API server and controllers (NAME=dev OLDEST=1)
+	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest)
+
+.PHONY: dev-cluster-down
+dev-cluster-down: e2e-binaries ## End it (NAME=dev)
+	@target/debug/watershed-e2e dev-cluster down --name $(NAME)
+
+.PHONY: e2e-tools
+e2e-tools: ## Build the control plane's programs, once: ten minutes
+	@scripts/e2e-tools kube kube-oldest >/dev/null
+
+# Naming a test among the targets makes cargo give the dependencies the same
+# features as for the tests, so that nothing is built twice.
+.PHONY: e2e-binaries
+e2e-binaries: ## Build the programs under test: target/debug
+	@$(CARGO) build $(PACKAGES) --bin watershed-operator --bin watershed-dns --bin watershed-e2e --test harness
 
 .PHONY: clean
 clean: ## Remove what was built

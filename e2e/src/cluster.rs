@@ -49,7 +49,7 @@ use control_plane::ControlPlane;
 pub const USE_KUBECONFIG: &str = "WATERSHED_E2E_USE_KUBECONFIG";
 
 /// How long an API server may take until it is ready, on a busy machine.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// Other programs may take a port between its choice and its use.
 const START_ATTEMPTS: usize = 4;

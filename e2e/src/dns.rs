@@ -1,1 +1,11 @@
-//! Queries, for tests.
+//! Questions to DNS nodes, and a steady load of them.
+
+mod load;
+mod query;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use load::{Asked, LoadOptions, QueryLoad};
+pub use query::{Question, Reply, ask, ask_tcp};
+pub use report::{Fault, Report, Run};

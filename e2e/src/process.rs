@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 use crate::reaper;
 use crate::wait::eventually;
 
+#[cfg(test)]
+mod tests;
+
 /// How much of a log an error shows.
 const TAIL_LINES: usize = 20;
 

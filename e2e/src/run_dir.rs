@@ -67,10 +67,16 @@ fn run_name() -> Result<String> {
     let exe = env::current_exe()?;
     let stem = exe.file_stem().context("no program name")?;
     let stem = stem.to_string_lossy();
-    // cargo names a test's program by the suite and a hash
-    let suite = stem.rsplit_once('-').map_or(&*stem, |(suite, _)| suite);
     let time = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    Ok(format!("{suite}-{time}-{}", std::process::id()))
+    Ok(format!("{}-{time}-{}", suite(&stem), std::process::id()))
+}
+
+/// Cargo names a test's program by the suite and a hash.
+fn suite(stem: &str) -> &str {
+    match stem.rsplit_once('-') {
+        Some((suite, hash)) if hash.len() == 16 => suite,
+        _ => stem,
+    }
 }
 
 /// Removes all but the newest runs, and none that still goes on.

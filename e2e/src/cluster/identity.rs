@@ -63,16 +63,16 @@ impl Identity {
         mut admin: Kubeconfig,
     ) -> Result<Kubeconfig> {
         let context = admin.current_context.as_ref();
-        let used = admin
+        let named = admin
             .contexts
             .iter()
-            .find(|named| Some(&named.name) == context)
-            .and_then(|named| named.context.as_ref()?.user.clone())
+            .find(|entry| Some(&entry.name) == context)
+            .and_then(|entry| entry.context.as_ref()?.user.clone())
             .context("the kubeconfig has no user in its current context")?;
         let user = admin
             .auth_infos
             .iter_mut()
-            .find(|named| named.name == used)
+            .find(|entry| entry.name == named)
             .context("the kubeconfig lacks the user of its current context")?;
         user.auth_info = Some(match self {
             Self::ServiceAccount { namespace, name } => AuthInfo {

@@ -1,6 +1,7 @@
 //! Files of objects, applied.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::wait::{eventually, until};
 const FIELD_MANAGER: &str = "watershed-e2e";
 
 /// What is established at once on an idle machine.
-const ESTABLISHED: Duration = Duration::from_secs(60);
+const ESTABLISHED: Duration = Duration::from_mins(1);
 
 /// The objects that were refused, and why.
 #[derive(Debug)]
@@ -138,8 +139,8 @@ async fn apply_phase(
     for object in &objects {
         let gvk = group_version_kind(object)?;
         let key = (gvk.group.clone(), gvk.version.clone(), gvk.kind.clone());
-        if !kinds.contains_key(&key) {
-            kinds.insert(key, resource_of(client, &gvk).await?);
+        if let Entry::Vacant(entry) = kinds.entry(key) {
+            entry.insert(resource_of(client, &gvk).await?);
         }
     }
     let kinds = &kinds;
