@@ -2,16 +2,18 @@
 
 mod args;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use watershed_dns::fleet::{self, Running};
+use watershed_dns::fleet::{self, Readiness, Running};
 use watershed_dns::{Config, Listener, Node, ServerError};
 use watershed_geo::{GeoDatabase, LatencyTable};
 
@@ -38,7 +40,7 @@ fn start_log(format: LogFormat) {
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
     }
 }
 
@@ -50,7 +52,10 @@ fn start(args: &Args) -> anyhow::Result<()> {
         bail!("another provider of cryptography is in place");
     }
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
-    runtime.block_on(run(args))
+    let result = runtime.block_on(run(args));
+    // A look-up of a host that hangs holds nobody up.
+    runtime.shutdown_background();
+    result
 }
 
 /// Serves what was kept, then joins the fleet, until a signal comes.
@@ -62,14 +67,19 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let running = args.membership().start(&node)?;
     let mut listeners = bind(args, &node).await?;
     serve_http(args, &running).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        failed = any_failed(&mut listeners) => failed?,
-    }
+    let drain = tokio::select! {
+        _ = terminate.recv() => match running.status.readiness() {
+            Readiness::Ready => args.drain(),
+            // Nobody sends queries here yet.
+            Readiness::NoZones | Readiness::Leaving => Duration::ZERO,
+        },
+        // A person at a terminal does not want to wait.
+        _ = interrupt.recv() => Duration::ZERO,
+        failed = any_failed(&mut listeners) => return Ok(failed?),
+    };
     running.status.leave();
-    tracing::info!(seconds = args.drain().as_secs(), "stopping");
-    tokio::time::sleep(args.drain()).await;
+    tracing::info!(seconds = drain.as_secs(), "stopping");
+    tokio::time::sleep(drain).await;
     for listener in listeners {
         listener.shutdown().await?;
     }

@@ -1,5 +1,6 @@
 //! Finds the operator that leads, and comes back to it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,9 @@ pub(super) enum ClientError {
 /// The whole chain of causes: tonic's own message says "transport error" only.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
+    let mut causes: Vec<String> = causes.map(ToString::to_string).collect();
+    // Layers repeat each other.
+    causes.dedup();
     if causes.is_empty() {
         error.to_string()
     } else {
@@ -70,8 +73,8 @@ pub(super) struct Client {
     member: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
     backoff: Backoff,
-    /// The last trouble by address, so that each is said once.
-    trouble: Option<String>,
+    /// The last trouble with each address, so that it is said once.
+    troubles: HashMap<String, String>,
 }
 
 impl Client {
@@ -85,7 +88,7 @@ impl Client {
             member,
             metrics,
             backoff: Backoff::default(),
-            trouble: None,
+            troubles: HashMap::new(),
         }
     }
 
@@ -114,18 +117,20 @@ impl Client {
         match end {
             Ok(End::Redirected(leader)) => {
                 self.metrics.attempted("redirected");
-                tracing::debug!(operator = address, leader, "redirected");
+                if leader.is_none() {
+                    self.complain(address, "nobody leads".to_owned());
+                }
                 leader
             }
             Ok(End::Closed(reason)) => {
                 self.metrics.attempted("closed");
                 tracing::info!(operator = address, reason, "disconnected from the operator");
-                self.trouble = None;
+                self.troubles.clear();
                 None
             }
             Err(error) => {
                 self.metrics.attempted("failed");
-                self.complain(address, &error);
+                self.complain(address, error.to_string());
                 None
             }
         }
@@ -155,11 +160,15 @@ impl Client {
     }
 
     /// Says the same trouble once.
-    fn complain(&mut self, address: &str, error: &ClientError) {
-        let trouble = format!("{address}: {error}");
-        if self.trouble.as_ref() != Some(&trouble) {
-            tracing::warn!(operator = address, %error, "no operator; serving goes on");
-            self.trouble = Some(trouble);
+    fn complain(&mut self, address: &str, trouble: String) {
+        let last = self.troubles.entry(address.to_owned()).or_default();
+        if *last != trouble {
+            tracing::warn!(
+                operator = address,
+                error = trouble,
+                "no operator; serving goes on"
+            );
+            *last = trouble;
         }
     }
 }

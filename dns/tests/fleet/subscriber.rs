@@ -171,6 +171,28 @@ fn a_part_that_is_missing_is_noticed_and_said_once() {
 }
 
 #[test]
+fn parts_of_two_offers_are_not_mixed() {
+    let mut node = connected();
+    let (one, two) = (encoded(&edition(1)), encoded(&edition(2)));
+    let part = |offer, part, to: &ResourceSet| {
+        OperatorMessage::Stage(StagePart {
+            offer,
+            term: Term(1),
+            base: None,
+            part,
+            parts: 2,
+            delta: ResourceSet::new().diff(to),
+        })
+    };
+    let (first, second) = (held(1, 1, &one), held(1, 2, &two));
+    assert!(node.handle(part(first, 0, &one)).is_empty());
+    let mixed = said(node.handle(part(second, 1, &two)));
+    assert_eq!(reason(mixed), NackReason::Base);
+    let rest = said(node.handle(part(first, 1, &one)));
+    assert_eq!(reason(rest), NackReason::Base);
+}
+
+#[test]
 fn a_result_with_another_digest_is_refused() {
     let mut node = connected();
     let to = encoded(&edition(1));
