@@ -83,7 +83,8 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     for listener in listeners {
         listener.shutdown().await?;
     }
-    Ok(tokio::task::spawn_blocking(|| running.stop()).await?)
+    running.stop().await;
+    Ok(())
 }
 
 /// A node that starts with another database than it was told to would answer

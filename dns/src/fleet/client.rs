@@ -92,13 +92,16 @@ impl Client {
         }
     }
 
-    /// Goes through the operators, again and again.
+    /// Goes through the operators, again and again, until the member stops.
     pub(super) async fn run(mut self) {
         let addresses = self.operators.addresses.clone();
         for address in addresses.iter().cycle() {
             if let Some(leader) = self.visit(address).await {
                 // That one knows better, or has been deposed as well.
                 self.visit(&leader).await;
+            }
+            if self.member.is_closed() {
+                return;
             }
             let wait = self.backoff.wait(rand::rng().random());
             tokio::time::sleep(wait).await;

@@ -24,6 +24,8 @@ pub(super) enum Input {
     Connected(mpsc::Sender<Output>),
     /// The operator said this, at this moment.
     Message(OperatorMessage, Instant),
+    /// The node stops.
+    Stop,
 }
 
 /// What goes to the operator.
@@ -45,7 +47,7 @@ pub(super) struct Surroundings {
     pub(super) keeper: Option<Keeper>,
 }
 
-/// Starts the thread; it ends when all senders are gone.
+/// Starts the thread; it ends when it is told to, or all senders are gone.
 pub(super) fn start(
     subscriber: Subscriber,
     surroundings: Surroundings,
@@ -76,8 +78,11 @@ impl Member {
                     self.say(NodeMessage::Hello(hello));
                 }
                 Input::Message(message, received) => self.take(message, received),
+                Input::Stop => break,
             }
         }
+        // Without them the stream ends, in good order.
+        self.outputs = None;
         if let Some(keeper) = self.surroundings.keeper.take() {
             keeper.finish();
         }

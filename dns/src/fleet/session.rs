@@ -53,7 +53,7 @@ pub(super) async fn run(
         address,
         rhythm,
     };
-    // A member that is gone ends the program.
+    // A member that is gone drops the message, which ends the stream.
     let _ = member.send(Input::Connected(outputs)).await;
     let mut receiving = pin!(session.receive(channel, ReceiverStream::new(wire)));
     let reason = tokio::select! {

@@ -3,21 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use thiserror::Error;
-use tokio::task::AbortHandle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle as Task;
+use tokio::time::timeout;
 use watershed_snapshot::{Fault, ResourceName};
 
 use super::build::Builder;
 use super::client::{Client, Operators};
 use super::keeper::Keeper;
-use super::member::{self, Surroundings};
+use super::member::{self, Input, Surroundings};
 use super::metrics::Metrics;
 use super::status::Status;
 use super::store::{Store, StoreError};
 use super::subscriber::{Identity, Subscriber};
 use crate::hostnames::Hostnames;
 use crate::node::Node;
+
+/// How long an operator may take to see that the node leaves.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// How a node is a member of a fleet.
 #[derive(Clone, Debug)]
@@ -49,8 +55,9 @@ pub struct Running {
     pub status: Arc<Status>,
     /// What it counts.
     pub metrics: Arc<Metrics>,
-    client: AbortHandle,
+    client: Task<()>,
     member: JoinHandle<()>,
+    inputs: mpsc::Sender<Input>,
 }
 
 impl Membership {
@@ -79,13 +86,14 @@ impl Membership {
         };
         surroundings.show(&subscriber);
         let (inputs, member) = member::start(subscriber, surroundings);
-        let client = Client::new(self.operators, inputs, Arc::clone(&metrics));
-        let client = tokio::spawn(client.run()).abort_handle();
+        let client = Client::new(self.operators, inputs.clone(), Arc::clone(&metrics));
+        let client = tokio::spawn(client.run());
         Ok(Running {
             status,
             metrics,
             client,
             member,
+            inputs,
         })
     }
 
@@ -112,11 +120,24 @@ impl Membership {
 }
 
 impl Running {
-    /// Leaves the fleet, and waits until what is served is on disk.
-    pub fn stop(self) {
-        self.client.abort();
-        if self.member.join().is_err() {
+    /// Leaves the fleet in good order, so that the operator does not wait for
+    /// this node, and returns when what is served is on disk.
+    pub async fn stop(self) {
+        let Self {
+            mut client,
+            member,
+            inputs,
+            ..
+        } = self;
+        // A member that has ended needs no telling.
+        let _ = inputs.send(Input::Stop).await;
+        let ended = tokio::task::spawn_blocking(|| member.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
             tracing::error!("the thread of the fleet member panicked");
+        }
+        if timeout(PARTING, &mut client).await.is_err() {
+            // It was only about to connect.
+            client.abort();
         }
     }
 }

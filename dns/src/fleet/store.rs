@@ -151,9 +151,16 @@ impl Store {
                 fault: "it makes the reader panic".to_owned(),
             })
         })?;
+        sync_directory(self.directory())?;
         (self.database, self.written) = (Some(database), written);
         Ok(())
     }
+}
+
+/// Makes a file that was just made outlast a crash of the machine.
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| disk(directory, &error))
 }
 
 /// Opens the file, or makes it, and reads all of it.

@@ -240,6 +240,24 @@ fn a_node_that_stops_sends_queries_elsewhere_first() {
     assert_eq!(node.get("/readyz"), (503, "stopping\n".into()));
     assert_eq!(node.get("/healthz").0, 200);
     assert_eq!(node.ask("www.example.com"), Answer::of(&["192.0.2.1"]));
+    assert!(stream.ends_in_order());
+    drop(stream);
+    assert!(node.wait().success());
+}
+
+#[test]
+fn a_person_at_a_terminal_does_not_wait() {
+    let site = Site::new();
+    let mut arguments = site.arguments(&[&site.operator]);
+    arguments.retain(|argument| argument != "--drain-seconds=0");
+    arguments.push("--drain-seconds=3600".into());
+    let mut node = Process::start(&arguments);
+    let mut stream = site.operator.welcome(1);
+    let resources = encoded(&edition(1));
+    stream.publish(held(1, 1, &resources), 1, None, &resources);
+    node.signal(Signal::SIGINT);
+    assert!(stream.ends_in_order());
+    drop(stream);
     assert!(node.wait().success());
 }
 

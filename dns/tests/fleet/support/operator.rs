@@ -190,6 +190,19 @@ impl Stream {
         Some(NodeMessage::try_from(message).unwrap())
     }
 
+    /// Whether the stream ends as streams should, and does not break off.
+    pub(crate) fn ends_in_order(&mut self) -> bool {
+        let runtime = self.runtime.clone();
+        loop {
+            let next = async { timeout(PATIENCE, self.from_node.message()).await };
+            match runtime.block_on(next).expect("the stream goes on") {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// Offers a state and waits for the answer.
     pub(crate) fn offer(
         &mut self,
