@@ -134,7 +134,10 @@ const NEVER: &[(&str, &[&[&str]])] = &[
     ),
     ("watershed", &[&["kube-client"]]),
     // The operator answers no queries.
-    ("watershed-operator", &[&["watershed-dns", "hickory-server"]]),
+    (
+        "watershed-operator",
+        &[&["watershed-dns", "hickory-server"]],
+    ),
 ];
 
 #[test]
