@@ -109,6 +109,12 @@ impl Asks {
         versions
     }
 
+    /// Policy and number of the version that a record asks for.
+    pub(crate) fn asked(&self, record: &ObjectKey) -> Option<(ObjectKey, u32)> {
+        let (policy, ask) = self.by_record.get(record)?;
+        Some((policy.clone(), self.number(policy, ask)?))
+    }
+
     fn take(&mut self, record: &ObjectKey, policy: &ObjectKey, ask: &Ask) {
         let Some(asks) = self.records.get_mut(policy) else {
             return;
@@ -125,11 +131,14 @@ impl Asks {
     }
 
     fn version(&self, policy: &ObjectKey, ask: &Ask) -> Option<ObjectKey> {
-        let number = match ask {
-            Ask::Version(number) => *number,
-            ask => self.views.get(policy)?.number(ask)?,
-        };
-        Some(version_key(policy, number))
+        Some(version_key(policy, self.number(policy, ask)?))
+    }
+
+    fn number(&self, policy: &ObjectKey, ask: &Ask) -> Option<u32> {
+        match ask {
+            Ask::Version(number) => Some(*number),
+            ask => self.views.get(policy)?.number(ask),
+        }
     }
 
     /// Looks at a policy again. `changed` are those of its versions that

@@ -6,6 +6,7 @@ mod queries;
 mod restore;
 mod round;
 mod send;
+mod serials;
 mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -204,6 +205,7 @@ impl Compiler {
         self.follow_aliases(&mut round);
         self.end_restoration();
         self.tell_attached(&mut round);
+        round.heads.extend(dirty.numbered);
         self.send(serial_floor, &mut round);
         self.tell_zones(&mut round);
         round.finish()

@@ -274,6 +274,11 @@ impl Zones {
         self.serials.entry(apex.clone()).or_insert(serial);
     }
 
+    /// The zone at this apex has this serial number, whatever it had.
+    pub(crate) fn set_serial(&mut self, apex: OwnerName, serial: u32) {
+        self.serials.insert(apex, serial);
+    }
+
     /// Gives a zone the next serial number if something in it differs; whether
     /// it got another than it had.
     pub(crate) fn number(&mut self, key: &ObjectKey, floor: u32) -> bool {

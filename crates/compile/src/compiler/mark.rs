@@ -21,6 +21,8 @@ pub(crate) struct Dirty {
     pub(crate) accept: bool,
     /// Objects that are looked at on their own.
     pub(crate) plain: BTreeSet<ObjectRef>,
+    /// Zones whose serial number is another one.
+    pub(crate) numbered: BTreeSet<ObjectKey>,
 }
 
 impl Dirty {
@@ -44,6 +46,7 @@ impl Dirty {
             plain: (checks.map(named(Kind::HealthCheck)))
                 .chain(collections.map(named(Kind::CIDRCollection)))
                 .collect(),
+            numbered: BTreeSet::new(),
         }
     }
 }

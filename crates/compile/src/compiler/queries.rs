@@ -42,6 +42,18 @@ impl Compiler {
         usage
     }
 
+    /// Policy and number of the version that a record asks for, whether or not
+    /// there is such a version; of a channel, the one that it names now.
+    pub fn asked(&self, record: &ObjectKey) -> Option<(ObjectKey, u32)> {
+        self.asks.asked(record)
+    }
+
+    /// Number of a policy's highest version that can be served.
+    pub fn latest(&self, policy: &ObjectKey) -> Option<u32> {
+        let latest = self.versions.latest(&self.resources, policy);
+        latest.map(|version| version.number)
+    }
+
     /// Policy and number of a version.
     fn number(&self, version: &ObjectKey) -> Option<(ObjectKey, u32)> {
         let object = self.resources.versions.get(version);
