@@ -2,4 +2,9 @@
 
 pub mod fleet;
 pub mod generation;
+pub mod object;
+pub mod plan;
+pub mod status;
 pub mod tls;
+pub mod watch;
+pub mod world;

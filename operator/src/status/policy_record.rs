@@ -1,0 +1,177 @@
+//! Status of a `PolicyRecord`.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use watershed_compile::{ConditionType, Verdict};
+use watershed_crd::policy_record::{Cause, PolicyRecordSpec, PolicyRecordStatus, ServedVersion};
+
+use super::carried::{Told, is_complete};
+use super::{Carried, Draft, Found, Subject};
+
+/// How many versions a history holds.
+const HISTORY: usize = 10;
+
+/// What the status of a record is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordInput<'a> {
+    /// The status as it is.
+    pub before: &'a PolicyRecordStatus,
+    /// What is asked for; `None` when that was never understood.
+    pub spec: Option<&'a PolicyRecordSpec>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// What compilation says.
+    pub verdict: &'a Verdict,
+    /// Why the object cannot be understood, if so.
+    pub fault: Option<&'a str>,
+    /// The number that the spec asks for, as far as that is known.
+    pub target: Option<u32>,
+    /// Digest of the version that is to be served.
+    pub digest: Option<&'a str>,
+    /// How far the nodes are.
+    pub carried: Carried<'a>,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// The status of a record.
+pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
+    let RecordInput {
+        before,
+        verdict,
+        generation,
+        now,
+        ..
+    } = input;
+    let serving = verdict.serving.as_ref();
+    let aimed = serving.map(|serving| number(serving.version));
+    let told = Told {
+        generation,
+        conditions: &before.conditions,
+        fleet: before.fleet.as_ref(),
+    };
+    let the_same = before.active_version == aimed;
+    let (programmed, fleet) = input.carried.tell(told, the_same, obstacle(verdict), now);
+    // A version counts as served when it is proved to be.
+    let active = if programmed.holds {
+        aimed
+    } else {
+        before.active_version
+    };
+    let history = history(&input, active);
+    let meanwhile = meanwhile(active, before);
+    let accepted = input
+        .fault
+        .map_or_else(|| Draft::of(verdict, ConditionType::Accepted), Draft::fault);
+    let drafts = vec![
+        accepted,
+        Draft::of(verdict, ConditionType::ResolvedRefs),
+        programmed.clone(),
+    ];
+    let ready = Draft::holds("Ready", "Programmed", ready(active, &programmed));
+    let subject = Subject {
+        before: &before.conditions,
+        generation,
+        patience: patience(input.spec),
+        now,
+    };
+    let (conditions, again) = subject.conditions(drafts, ready, meanwhile.as_deref());
+    let status = PolicyRecordStatus {
+        observed_generation: Some(generation),
+        conditions,
+        fqdn: serving
+            .map(|s| s.name.to_string())
+            .or_else(|| before.fqdn.clone()),
+        record_types: serving
+            .map_or_else(|| before.record_types.clone(), |s| types(&s.record_types)),
+        active_version: active,
+        target_version: input.target.map(number).or(before.target_version),
+        fleet,
+        history,
+        // Written by others.
+        rollout: before.rollout.clone(),
+        answers: before.answers.clone(),
+    };
+    Found {
+        awaits_nodes: verdict.is_ready() && !is_complete(status.fleet.as_ref()),
+        status,
+        again,
+    }
+}
+
+/// Why nodes have nothing of this generation.
+fn obstacle(verdict: &Verdict) -> Option<&'static str> {
+    match (verdict.is_ready(), &verdict.serving) {
+        (true, _) => None,
+        (false, Some(_)) => Some("the former version stays"),
+        (false, None) => Some("there is nothing to serve"),
+    }
+}
+
+/// What is served while the record is not ready.
+fn meanwhile(active: Option<i32>, before: &PolicyRecordStatus) -> Option<String> {
+    let active = active?;
+    let name = before.fqdn.as_deref().unwrap_or("the name");
+    Some(format!("version {active} is served at {name}"))
+}
+
+fn ready(active: Option<i32>, programmed: &Draft) -> String {
+    active.map_or_else(String::new, |active| {
+        format!("version {active} on {}", programmed.message)
+    })
+}
+
+/// The history after `active` came to be served.
+fn history(input: &RecordInput<'_>, active: Option<i32>) -> Vec<ServedVersion> {
+    let before = input.before;
+    let mut history = before.history.clone();
+    let Some(version) = active.filter(|_| active != before.active_version) else {
+        return history;
+    };
+    let now = Time(input.now);
+    let cause = match before.active_version {
+        None => Cause::Created,
+        Some(former) if version < former => Cause::Rollback,
+        Some(_) => Cause::Rollout,
+    };
+    if let Some(former) = history.first_mut() {
+        former.end_time.get_or_insert_with(|| now.clone());
+    }
+    history.insert(
+        0,
+        ServedVersion {
+            version,
+            digest: input.digest.map(ToOwned::to_owned),
+            active_time: now,
+            end_time: None,
+            cause,
+        },
+    );
+    history.truncate(HISTORY);
+    history
+}
+
+fn patience(spec: Option<&PolicyRecordSpec>) -> SignedDuration {
+    let rollout = spec.and_then(|spec| spec.rollout.as_ref());
+    let seconds = rollout.map_or(600, |rollout| rollout.progress_deadline_seconds);
+    SignedDuration::from_secs(seconds.max(1).into())
+}
+
+/// Names of types; those that have none as RFC 3597 writes them.
+pub(super) fn types(numbers: &[u16]) -> Vec<String> {
+    let name = |number: &u16| match number {
+        1 => "A".to_owned(),
+        5 => "CNAME".to_owned(),
+        15 => "MX".to_owned(),
+        16 => "TXT".to_owned(),
+        28 => "AAAA".to_owned(),
+        33 => "SRV".to_owned(),
+        257 => "CAA".to_owned(),
+        number => format!("TYPE{number}"),
+    };
+    numbers.iter().map(name).collect()
+}
+
+fn number(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
+}

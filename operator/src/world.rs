@@ -1,0 +1,12 @@
+//! Everything that the operator knows, as plain state: no client, no clock.
+
+mod facts;
+mod grace;
+mod homes;
+mod pending;
+mod state;
+
+pub use facts::{Facts, Owner};
+pub use homes::Homes;
+pub use pending::Pending;
+pub use state::World;

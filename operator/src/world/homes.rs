@@ -1,0 +1,175 @@
+//! Which fleet serves which resource.
+//!
+//! A zone names its fleet; what lies in a zone goes where the zone goes; a
+//! version goes wherever something binds it. Work is in proportion to what
+//! changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watershed_snapshot::{Content as At, OwnerName, Resource, ResourceKind, ResourceName};
+
+use crate::fleet::{Content, FleetName, Tagged};
+
+/// Everything that is published, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Homes {
+    entries: BTreeMap<ResourceName, Entry>,
+    /// The fleet of each zone object.
+    fleets: BTreeMap<ResourceName, FleetName>,
+    /// Zone objects by apex.
+    zones: BTreeMap<OwnerName, ResourceName>,
+    /// What lies in a zone, by apex.
+    within: BTreeMap<OwnerName, BTreeSet<ResourceName>>,
+    /// Who binds a version.
+    bound: BTreeMap<ResourceName, BTreeSet<ResourceName>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    content: Content,
+    /// Apex of its zone; a version has none.
+    apex: Option<OwnerName>,
+    /// The versions that it binds.
+    binds: BTreeSet<ResourceName>,
+}
+
+impl Homes {
+    /// Takes up what changed, and gives what publishers must be told.
+    pub fn update(&mut self, changes: Vec<(ResourceName, Option<Resource>)>) -> Vec<Tagged> {
+        let mut touched = BTreeSet::new();
+        for (name, resource) in changes {
+            self.unlink(&name, &mut touched);
+            if let Some(resource) = resource {
+                self.link(&name, &resource, &mut touched);
+            }
+            touched.insert(name);
+        }
+        self.tagged(touched)
+    }
+
+    /// A zone object names this fleet from now on; gives what publishers must
+    /// be told.
+    pub fn settle(&mut self, zone: ResourceName, fleet: FleetName) -> Vec<Tagged> {
+        if self.fleets.get(&zone) == Some(&fleet) {
+            return Vec::new();
+        }
+        self.fleets.insert(zone.clone(), fleet);
+        let apex = self.entries.get(&zone).and_then(|entry| entry.apex.clone());
+        let within = apex.and_then(|apex| self.within.get(&apex));
+        let mut touched = within.cloned().unwrap_or_default();
+        for name in touched.clone() {
+            touched.extend(self.binds(&name));
+        }
+        self.tagged(touched)
+    }
+
+    /// The fleet of a resource that is not a version.
+    pub fn fleet_of(&self, name: &ResourceName) -> Option<&FleetName> {
+        let apex = self.entries.get(name)?.apex.as_ref()?;
+        self.fleets.get(self.zones.get(apex)?)
+    }
+
+    /// Whether the resource is published at all.
+    pub fn has(&self, name: &ResourceName) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// Everything, for a publisher that knows nothing yet.
+    pub fn everything(&self) -> Vec<Tagged> {
+        self.tagged(self.entries.keys().cloned().collect())
+    }
+
+    /// Size of a resource in octets, as nodes get it.
+    pub fn size(&self, name: &ResourceName) -> Option<usize> {
+        Some(self.entries.get(name)?.content.bytes.len())
+    }
+
+    fn link(
+        &mut self,
+        name: &ResourceName,
+        resource: &Resource,
+        touched: &mut BTreeSet<ResourceName>,
+    ) {
+        let (apex, binds) = match resource {
+            Resource::Zone(head) => {
+                self.zones.insert(head.apex.clone(), name.clone());
+                // What was there before its zone goes with it.
+                if let Some(within) = self.within.get(&head.apex) {
+                    touched.extend(within.iter().cloned());
+                }
+                (Some(head.apex.clone()), BTreeSet::new())
+            }
+            Resource::Records(records) => {
+                let bound = records
+                    .placed
+                    .iter()
+                    .filter_map(|placed| match &placed.content {
+                        At::Policy(binding) => Some(binding.version.clone()),
+                        At::Static(_) => None,
+                    });
+                (Some(records.zone.clone()), bound.collect())
+            }
+            Resource::Version(_) => (None, BTreeSet::new()),
+        };
+        if let Some(apex) = &apex {
+            let within = self.within.entry(apex.clone()).or_default();
+            within.insert(name.clone());
+        }
+        for version in &binds {
+            let binders = self.bound.entry(version.clone()).or_default();
+            binders.insert(name.clone());
+            touched.insert(version.clone());
+        }
+        let content = Content::of(resource);
+        let entry = Entry {
+            content,
+            apex,
+            binds,
+        };
+        self.entries.insert(name.clone(), entry);
+    }
+
+    fn unlink(&mut self, name: &ResourceName, touched: &mut BTreeSet<ResourceName>) {
+        let Some(entry) = self.entries.remove(name) else {
+            return;
+        };
+        if let Some(apex) = &entry.apex {
+            if let Some(within) = self.within.get_mut(apex) {
+                within.remove(name);
+            }
+            if name.kind == ResourceKind::HostedZone && self.zones.get(apex) == Some(name) {
+                self.zones.remove(apex);
+            }
+        }
+        for version in entry.binds {
+            if let Some(binders) = self.bound.get_mut(&version) {
+                binders.remove(name);
+            }
+            touched.insert(version);
+        }
+    }
+
+    fn binds(&self, name: &ResourceName) -> BTreeSet<ResourceName> {
+        let entry = self.entries.get(name);
+        entry.map(|entry| entry.binds.clone()).unwrap_or_default()
+    }
+
+    fn tagged(&self, names: BTreeSet<ResourceName>) -> Vec<Tagged> {
+        let tag = |name: ResourceName| Tagged {
+            fleets: self.homes_of(&name),
+            content: self.entries.get(&name).map(|entry| entry.content.clone()),
+            name,
+        };
+        names.into_iter().map(tag).collect()
+    }
+
+    fn homes_of(&self, name: &ResourceName) -> BTreeSet<FleetName> {
+        if name.kind != ResourceKind::TrafficPolicyVersion {
+            return self.fleet_of(name).cloned().into_iter().collect();
+        }
+        let binders = self.bound.get(name).into_iter().flatten();
+        binders
+            .filter_map(|name| self.fleet_of(name).cloned())
+            .collect()
+    }
+}
