@@ -10,5 +10,5 @@ mod source;
 mod task;
 
 pub use change::{Change, Observed};
-pub use source::Source;
+pub use source::{Source, observe};
 pub use task::{Watches, WatchesConfig};

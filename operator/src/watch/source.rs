@@ -65,7 +65,7 @@ impl Source {
     pub(super) fn present(self, object: DynamicObject) -> Change {
         let key = key(&object);
         match self {
-            Self::Kind(kind) => Change::Object(Box::new(observed(kind, object))),
+            Self::Kind(kind) => Change::Object(Box::new(observe(kind, object))),
             Self::Namespaces => {
                 Change::Namespace(key.name, Some(object.metadata.labels.unwrap_or_default()))
             }
@@ -118,7 +118,8 @@ pub(super) fn key(object: &DynamicObject) -> ObjectKey {
     )
 }
 
-fn observed(kind: ObjectKind, object: DynamicObject) -> Observed {
+/// Reads an object of the group.
+pub fn observe(kind: ObjectKind, object: DynamicObject) -> Observed {
     let id = ObjectId::new(kind, key(&object));
     let facts = Facts::of(&object);
     Observed {
