@@ -12,44 +12,76 @@ mod policies;
 mod support;
 
 use anyhow::Result;
-use kube::{Client, Config};
+use kube::Client;
 use policies::{CLEANERS, Clients, OPERATOR};
+use watershed_e2e::tools::repository;
+use watershed_e2e::{Cluster, Identity, Options, Version};
 
-fn as_user(config: &Config, user: &str) -> Result<Client> {
-    let mut config = config.clone();
-    config.auth_info.impersonate = Some(user.to_owned());
-    config.auth_info.impersonate_groups = Some(vec!["system:masters".to_owned()]);
-    Ok(Client::try_from(config)?)
+#[tokio::test]
+async fn rules_on_the_newest_kubernetes() -> Result<()> {
+    rules(Version::Newest, "rules-newest").await
 }
 
 #[tokio::test]
-async fn scratch() -> Result<()> {
-    let config = Config::infer().await?;
-    let client = Client::try_from(config.clone())?;
+async fn rules_on_the_oldest_kubernetes() -> Result<()> {
+    rules(Version::Oldest, "rules-oldest").await
+}
+
+#[tokio::test]
+async fn policies_on_the_newest_kubernetes() -> Result<()> {
+    policies(Version::Newest, "policies-newest").await
+}
+
+#[tokio::test]
+async fn policies_on_the_oldest_kubernetes() -> Result<()> {
+    policies(Version::Oldest, "policies-oldest").await
+}
+
+/// Every rule has a case that it refuses and one that it lets pass, and none
+/// costs more than a request may.
+async fn rules(version: Version, name: &str) -> Result<()> {
+    let cluster = start(version, name).await?;
+    let client = cluster.client();
     let definitions = definitions::definitions()?;
     definitions::install(&client, &definitions).await?;
-    let start = std::time::Instant::now();
-    println!(
-        "{} cases in {:?}",
-        definitions::judge(&client, &definitions).await?,
-        start.elapsed()
-    );
-    println!("{:?}", budget::largest_documents(&client).await?);
+    let cases = definitions::judge(&client, &definitions).await?;
+    let longest = budget::largest_documents(&client).await?;
+    println!("{cases} cases; the largest document took {longest:?}");
+    Ok(())
+}
+
+async fn policies(version: Version, name: &str) -> Result<()> {
+    let cluster = start(version, name).await?;
+    cluster.install_crds().await?;
+    let file = repository().join("deploy/admission.yaml");
+    cluster.apply_path(file).await?;
+    let mut cleaners = Vec::new();
+    for cleaner in CLEANERS {
+        cleaners.push(with_all_rights(&cluster, cleaner).await?);
+    }
     let clients = Clients {
-        operator: as_user(&config, OPERATOR)?,
-        cleaners: CLEANERS
-            .into_iter()
-            .map(|u| as_user(&config, u))
-            .collect::<Result<_>>()?,
-        admin: client.clone(),
+        admin: cluster.client(),
+        operator: with_all_rights(&cluster, OPERATOR).await?,
+        cleaners,
     };
-    objects::apply(
-        &client,
-        &std::fs::read_to_string(support::path("../../deploy/admission.yaml"))?,
-    )
-    .await?;
     policies::protect_in_use(&clients).await?;
     policies::fence_operator(&clients).await?;
-    policies::mint_own_versions(&clients).await?;
-    Ok(())
+    policies::mint_own_versions(&clients).await
+}
+
+/// A server with the namespaces that the manifests name.
+async fn start(version: Version, name: &str) -> Result<Cluster> {
+    let cluster = Cluster::start(Options::bare(version).named(name)).await?;
+    for namespace in ["dns", "web"] {
+        let yaml = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}");
+        cluster.apply(&yaml).await?;
+    }
+    Ok(cluster)
+}
+
+/// Somebody whom no role keeps from anything.
+async fn with_all_rights(cluster: &Cluster, user: &str) -> Result<Client> {
+    let identity = Identity::user(user, &["system:masters"]);
+    let kubeconfig = cluster.kubeconfig_for(&identity).await?;
+    cluster.client_of(&kubeconfig).await
 }
