@@ -5,6 +5,7 @@
 
 mod configuration;
 mod fleets;
+mod foresight;
 mod notices;
 mod planner;
 mod policies;
@@ -18,7 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub use fleets::{Fleets, NoFleets};
+pub use fleets::Fleets;
+pub use foresight::foresee;
 pub use planner::Planner;
 pub use write::{Configuration, Deletion, Minted, Notice, Part, StatusWrite, Write};
 

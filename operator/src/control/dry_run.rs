@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use super::ControlConfig;
-use crate::object::ObjectId;
-use crate::plan::{NoFleets, Planner};
+use crate::plan::foresee;
 use crate::watch::Watches;
 use crate::world::World;
 
@@ -33,9 +32,5 @@ pub async fn dry_run(client: Client, config: &ControlConfig) -> anyhow::Result<S
     tokio::time::timeout(PATIENCE, read).await.map_err(|_| {
         anyhow::anyhow!("the API server did not list everything within {PATIENCE:?}")
     })?;
-    let floor = u32::try_from(Timestamp::now().as_second()).unwrap_or(u32::MAX);
-    world.compile(floor);
-    let objects: Vec<ObjectId> = world.objects.keys().cloned().collect();
-    let plan = Planner::new(&world, &NoFleets, Timestamp::now()).plan(&objects);
-    Ok(plan.text(&world))
+    Ok(foresee(&mut world, Timestamp::now()))
 }

@@ -30,7 +30,7 @@ impl Fleets for Hub {
 
 /// No fleet at all: for a plan that nobody carries out.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoFleets;
+pub(super) struct NoFleets;
 
 impl Fleets for NoFleets {
     fn view(&self, _: &FleetName) -> Option<FleetView> {

@@ -73,30 +73,52 @@ impl Pending {
         self.configurations.insert(id, asked);
     }
 
-    /// A status was written, which made this version of the object, or was
-    /// given up. Gives it back.
-    pub fn end_status(&mut self, id: &ObjectId, version: Option<u64>) -> Option<Value> {
-        if let Some(version) = version {
-            let written = self.written.entry(id.clone()).or_default();
-            *written = version.max(*written);
-        }
-        self.statuses.remove(id)
+    /// A status was written, which made this version of the object.
+    pub fn status_written(&mut self, id: &ObjectId, status: &Value, version: u64) {
+        let written = self.written.entry(id.clone()).or_default();
+        *written = version.max(*written);
+        self.end_status(id, status);
     }
 
-    /// A configuration was written, which made this version of the object.
-    pub fn made(&mut self, id: &ObjectId, version: u64) {
-        if let Some(asked) = self.configurations.get_mut(id) {
+    /// A status is not to be written any more, unless another one is.
+    pub fn end_status(&mut self, id: &ObjectId, status: &Value) {
+        if self.statuses.get(id) == Some(status) {
+            self.statuses.remove(id);
+        }
+    }
+
+    /// A configuration was written, which made this version of the object. A
+    /// watch may have told of it already, or have told of `known` so far.
+    pub fn configuration_written(
+        &mut self,
+        configuration: &Configuration,
+        version: u64,
+        known: Option<u64>,
+    ) {
+        let id = &configuration.id;
+        if known.is_some_and(|known| known >= version) {
+            self.end_configuration(configuration, None);
+        } else if let Some(asked) = self.configurations.get_mut(id)
+            && asked.configuration == *configuration
+        {
             asked.made = Some(version);
         }
     }
 
-    /// A configuration was given up; why, if it was refused.
-    pub fn end_configuration(&mut self, id: &ObjectId, refusal: Option<(String, Timestamp)>) {
-        self.configurations.remove(id);
-        match refusal {
-            Some(refusal) => self.refusals.insert(id.clone(), refusal),
-            None => self.refusals.remove(id),
-        };
+    /// A configuration is not to be written any more, unless another one is;
+    /// why, if it was refused.
+    pub fn end_configuration(
+        &mut self,
+        configuration: &Configuration,
+        refusal: Option<(String, Timestamp)>,
+    ) {
+        let id = &configuration.id;
+        if self.configuration(id) == Some(configuration) {
+            self.configurations.remove(id);
+        }
+        if let Some(refusal) = refusal {
+            self.refusals.insert(id.clone(), refusal);
+        }
     }
 
     /// A watch tells of this version of the object.
