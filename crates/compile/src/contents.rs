@@ -138,12 +138,27 @@ impl Contents {
             return;
         }
         self.news.resources.insert(claimant.resource());
-        if let Some(before) = self.placed.remove(claimant) {
+        let before = self.placed.remove(claimant);
+        let version = |placement: &Placement| match &placement.content {
+            Content::Policy(binding) => Some(version_key(binding)),
+            Content::Static(_) => None,
+        };
+        let bound = [before.as_ref(), placement.as_ref()].map(|p| p.and_then(version));
+        if let Some(before) = before {
             self.count(claimant, &before, false);
         }
         if let Some(placement) = placement {
             self.count(claimant, &placement, true);
             self.placed.insert(claimant.clone(), placement);
+        }
+        let [before, after] = bound;
+        if before != after {
+            if let Some(version) = before {
+                self.bind(claimant, version, false);
+            }
+            if let Some(version) = after {
+                self.bind(claimant, version, true);
+            }
         }
     }
 
@@ -163,9 +178,6 @@ impl Contents {
             self.counts.remove(&placement.zone);
         }
         self.news.counted.insert(Arc::clone(&placement.zone));
-        if let Content::Policy(binding) = &placement.content {
-            self.bind(claimant, version_key(binding), more);
-        }
     }
 
     fn bind(&mut self, claimant: &Claimant, version: ObjectKey, more: bool) {

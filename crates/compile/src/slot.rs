@@ -58,9 +58,10 @@ impl Rank {
     }
 
     fn object(&self) -> ObjectRef {
-        let kind = match self.is_policy_record {
-            true => Kind::PolicyRecord,
-            false => Kind::RecordSet,
+        let kind = if self.is_policy_record {
+            Kind::PolicyRecord
+        } else {
+            Kind::RecordSet
         };
         ObjectRef::new(kind, self.key.clone())
     }

@@ -89,20 +89,17 @@ impl Versions {
     /// Looks at a version again.
     pub(crate) fn update(&mut self, resources: &Resources, key: &ObjectKey) -> Updated {
         let before = self.entries.remove(key).unwrap_or_default();
-        let (after, report) = match resources.versions.get(key) {
-            Some(object) => {
-                let compiled = version::compile(resources, object, before.compiled.as_ref());
-                let entry = Entry {
-                    listed: true,
-                    compiled: compiled.version,
-                };
-                (entry, Some(compiled.report))
-            }
-            None => {
-                let compiled = before.compiled.clone();
-                let listed = false;
-                (Entry { listed, compiled }, None)
-            }
+        let (after, report) = if let Some(object) = resources.versions.get(key) {
+            let compiled = version::compile(resources, object, before.compiled.as_ref());
+            let entry = Entry {
+                listed: true,
+                compiled: compiled.version,
+            };
+            (entry, Some(compiled.report))
+        } else {
+            let compiled = before.compiled.clone();
+            let listed = false;
+            (Entry { listed, compiled }, None)
         };
         let pointer = |entry: &Entry| entry.compiled.as_ref().map(Arc::as_ptr);
         let updated = Updated {

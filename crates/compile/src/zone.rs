@@ -143,7 +143,11 @@ pub(crate) fn accept<'b>(
         match accepted.refusal(resources, zone, &head.apex) {
             Some(problem) => {
                 let report = accepted.reports.entry(zone.key.clone()).or_default();
-                report.problems.push(problem);
+                // What a faulty zone was before is no longer its wish, so that
+                // nothing is said of what stands against that.
+                if report.problems.is_empty() {
+                    report.problems.push(problem);
+                }
             }
             None => accepted.add(zone, head),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watershed_snapshot::{Records, Resource as Served, ResourceKind, ResourceName};
+use watershed_snapshot::{PolicyVersion, Records, Resource as Served, ResourceKind, ResourceName};
 
 use super::Compiler;
 use crate::contents::{Claimant, Placement, types, version_name};
@@ -19,15 +19,19 @@ impl Compiler {
             let key = ObjectKey::new(&name.namespace, &name.name);
             match (name.kind, resource) {
                 (ResourceKind::TrafficPolicyVersion, Served::Version(version)) => {
-                    if self.versions.restore(&key, &version) {
-                        self.dirty.versions.insert(key);
-                    }
+                    self.restore_version(key, &version);
                 }
                 (ResourceKind::HostedZone, Served::Zone(head)) => self.restore_head(key, &head),
                 (kind, Served::Records(records)) => self.restore_records(kind, &key, records),
                 // Of a kind that it cannot be.
                 _ => {}
             }
+        }
+    }
+
+    fn restore_version(&mut self, key: ObjectKey, version: &Arc<PolicyVersion>) {
+        if self.versions.restore(&key, version) {
+            self.dirty.versions.insert(key);
         }
     }
 
@@ -100,8 +104,8 @@ pub(super) fn held(compiler: &Compiler) -> Vec<(ResourceName, Served)> {
     }
     for (key, zone) in compiler.zones.iter() {
         let name = |kind| ResourceName::new(kind, &key.namespace, &key.name);
-        let head = zone.serial.map(|serial| zone.head.served(serial));
-        held.extend(head.map(|head| (name(ResourceKind::HostedZone), Served::Zone(head))));
+        let served = zone.serial.map(|serial| zone.head.served(serial));
+        held.extend(served.map(|head| (name(ResourceKind::HostedZone), Served::Zone(head))));
         let own = compiler.contents.resource_of(zone.own_claimants());
         held.extend(own.map(|own| (name(ResourceKind::ZoneRecords), own)));
     }

@@ -124,15 +124,12 @@ impl Compiler {
 
     pub(super) fn compile_plain(&mut self, dirty: &Dirty, round: &mut Round) {
         for object in &dirty.plain {
-            let report = match object.kind {
-                Kind::HealthCheck => {
-                    let check = self.resources.health_checks.get(&object.key);
-                    check.map(checks::health_check)
-                }
-                _ => {
-                    let collection = self.resources.cidr_collections.get(&object.key);
-                    collection.map(checks::collection)
-                }
+            let report = if object.kind == Kind::HealthCheck {
+                let check = self.resources.health_checks.get(&object.key);
+                check.map(checks::health_check)
+            } else {
+                let collection = self.resources.cidr_collections.get(&object.key);
+                collection.map(checks::collection)
             };
             match report {
                 Some(report) => self.tell(round, object.clone(), report),

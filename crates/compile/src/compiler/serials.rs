@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Compiler;
 use crate::object::ObjectKey;
+use crate::zone::ZoneHead;
 
 impl Compiler {
     /// Gives a zone that is served the serial number which it had elsewhere,
@@ -23,10 +24,13 @@ impl Compiler {
         self.dirty.numbered.insert(zone.clone());
     }
 
-    /// Gives a zone that is served a serial number beyond `serial`, which it
-    /// had elsewhere, and beyond its own: something in it may differ. Takes
-    /// effect at the next compilation.
-    pub fn exceed_serial(&mut self, zone: &ObjectKey, serial: u32) {
+    /// Gives a zone that is served a serial number beyond that of a head with
+    /// which it was served elsewhere, and beyond its own: something in it may
+    /// differ. Takes effect at the next compilation.
+    pub fn exceed_serial(&mut self, zone: &ObjectKey, head: &watershed_snapshot::ZoneHead) {
+        let Some((_, serial)) = ZoneHead::read(head) else {
+            return;
+        };
         let Some(served) = self.zones.get_mut(zone) else {
             return;
         };

@@ -38,7 +38,11 @@ impl Compiler {
         let before = self.zones.set_apexes(apexes);
         self.mark_names_between(&before, round);
         for key in &dirty.zones {
-            if !self.resources.hosted_zones.contains_key(key) {
+            let exists = self.resources.hosted_zones.contains_key(key);
+            if exists != self.zone_reports.contains_key(key) {
+                round.attached.extend(self.places.of_zone(key).cloned());
+            }
+            if !exists {
                 self.zone_reports.remove(key);
                 self.retract(round, &zone_object(key));
             }

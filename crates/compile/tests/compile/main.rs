@@ -7,7 +7,9 @@
 
 mod digest;
 mod documents;
+mod incremental;
 mod minting;
 mod properties;
 mod serving;
 mod support;
+mod universe;

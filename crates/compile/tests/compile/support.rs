@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use watershed_compile::{
-    Applied, Compiled, ConditionType, Kind, ObjectKey, ObjectRef, Previous, Resource, Resources,
-    Verdict, compile, mint,
+    Applied, Compiled, Compiler, ConditionType, Kind, ObjectKey, ObjectRef, Previous, Resource,
+    Resources, Verdict, compile, mint,
 };
 use watershed_crd::TrafficPolicyVersion;
 use watershed_snapshot::{Node, OwnerName};
@@ -55,22 +55,37 @@ pub(crate) fn run(resources: &mut Resources, previous: &Previous) -> Compiled {
 /// Makes the versions that are to be made; their names.
 pub(crate) fn mint_all(resources: &mut Resources) -> Vec<String> {
     let mut made = Vec::new();
-    for (policy, plan) in mint::plan(resources) {
-        if let mint::Mint::Make(new) = plan {
-            let mut version = TrafficPolicyVersion::new(&new.key.name, new.spec);
-            version.metadata.namespace = Some(new.key.namespace);
-            version.metadata.owner_references = Some(vec![
-                serde_yaml::from_str(&format!(
-                    "{{apiVersion: watershed.dev/v1alpha1, kind: TrafficPolicy, name: {}, uid: u}}",
-                    policy.name
-                ))
-                .unwrap(),
-            ]);
-            assert_eq!(resources.apply(version), Applied::Changed);
-            made.push(new.key.name);
-        }
+    for version in to_make(resources) {
+        made.extend(version.metadata.name.clone());
+        assert_eq!(resources.apply(version), Applied::Changed);
     }
     made
+}
+
+/// As [`mint_all`], in a compiler.
+pub(crate) fn mint_into(compiler: &mut Compiler) {
+    for version in to_make(compiler.resources()) {
+        assert_eq!(compiler.apply(version), Applied::Changed);
+    }
+}
+
+/// The versions that are to be made.
+fn to_make(resources: &Resources) -> Vec<TrafficPolicyVersion> {
+    let plans = mint::plan(resources).into_iter();
+    let made = plans.filter_map(|(policy, plan)| {
+        let mint::Mint::Make(new) = plan else {
+            return None;
+        };
+        let mut version = TrafficPolicyVersion::new(&new.key.name, new.spec);
+        version.metadata.namespace = Some(new.key.namespace);
+        let owner = format!(
+            "{{apiVersion: watershed.dev/v1alpha1, kind: TrafficPolicy, name: {}, uid: u}}",
+            policy.name
+        );
+        version.metadata.owner_references = Some(vec![serde_yaml::from_str(&owner).unwrap()]);
+        Some(version)
+    });
+    made.collect()
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
