@@ -37,6 +37,9 @@ CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 # Always the whole workspace: another package set means other unified features
 # and a second build of the dependencies.
 PACKAGES := --workspace --locked
+# Naming a test among the targets gives the dependencies the same features as
+# `cargo test` does, so that they are not built twice.
+BUILD_FOR_TESTS := $(CARGO) build $(PACKAGES) --test harness
 
 ##@ Using it
 
@@ -112,22 +115,22 @@ bench: ## Benchmarks of the decision and of the path of a query
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster
-dev-cluster: e2e-tools e2e-binaries ## Start etcd, API server and controllers (NAME=dev OLDEST=1)
+dev-cluster: e2e-tools ## Start etcd, API server and controllers (NAME=dev OLDEST=1)
+	@$(BUILD_FOR_TESTS) --bin watershed-e2e
 	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest)
 
 .PHONY: dev-cluster-down
-dev-cluster-down: e2e-binaries ## End it (NAME=dev)
+dev-cluster-down: ## End it (NAME=dev)
+	@$(BUILD_FOR_TESTS) --bin watershed-e2e
 	@target/debug/watershed-e2e dev-cluster down --name $(NAME)
 
 .PHONY: e2e-tools
 e2e-tools: ## Build the control plane's programs, once: ten minutes
 	@scripts/e2e-tools kube kube-oldest >/dev/null
 
-# Naming a test among the targets makes cargo give the dependencies the same
-# features as for the tests, so that nothing is built twice.
 .PHONY: e2e-binaries
 e2e-binaries: ## Build the programs under test: target/debug
-	@$(CARGO) build $(PACKAGES) --bin watershed-operator --bin watershed-dns --bin watershed-e2e --test harness
+	$(BUILD_FOR_TESTS) --bin watershed-operator --bin watershed-dns
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -66,7 +66,10 @@ async fn all_that_is_refused_is_told_and_the_rest_applied() -> Result<()> {
         .map(|(object, _)| object.as_str())
         .collect();
     assert_eq!(refused, ["ConfigMap one", "ConfigMap Two"]);
-    assert!(error.to_string().contains("unknown field"), "{error}");
+    assert!(
+        error.to_string().contains("field not declared in schema"),
+        "{error}"
+    );
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client());
     maps.get("three").await?;
     Ok(())

@@ -40,7 +40,11 @@ impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} objects were not applied:", self.0.len())?;
         for (object, error) in &self.0 {
-            write!(f, "\n  {object}: {error}")?;
+            match error {
+                // The client's own form repeats all of it as a structure.
+                kube::Error::Api(status) => write!(f, "\n  {object}: {}", status.message)?,
+                other => write!(f, "\n  {object}: {other}")?,
+            }
         }
         Ok(())
     }
