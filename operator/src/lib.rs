@@ -2,6 +2,7 @@
 
 pub mod fleet;
 pub mod generation;
+pub mod leader;
 pub mod object;
 pub mod plan;
 pub mod status;
