@@ -1,5 +1,7 @@
 //! The operator: custom resources to a fleet of DNS nodes, and the truth back as status.
 
+pub mod apply;
+pub mod control;
 pub mod fleet;
 pub mod generation;
 pub mod leader;

@@ -30,6 +30,9 @@ impl Announcer {
     }
 
     /// Makes an event about an object.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
     pub async fn announce(&self, id: &ObjectId, uid: &str, notice: &Notice) -> kube::Result<()> {
         let event = Event {
             type_: if notice.is_warning {

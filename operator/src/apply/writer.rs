@@ -125,9 +125,8 @@ fn of_error(error: &Error, is_creation: bool) -> Outcome {
     };
     let message = status.message.clone();
     match status.code {
-        404 if !is_creation => Outcome::Gone,
-        // Of an object that exists: it has another uid.
-        409 if !is_creation => Outcome::Gone,
+        // A conflict of an object that exists: it has another uid.
+        404 | 409 if !is_creation => Outcome::Gone,
         429 | 500.. => Outcome::Failed(message),
         _ => Outcome::Refused(message),
     }

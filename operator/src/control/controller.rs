@@ -37,10 +37,7 @@ pub(super) struct Controller {
     pub(super) hub: Hub,
     /// The watches that must have told everything before anything is done.
     expected: usize,
-    /// Whether the world has been compiled, all of it.
-    pub(super) compiled: bool,
-    /// Whether anything is to be compiled.
-    stale: bool,
+    compiled: Compiled,
     /// While this replica leads: its term, and whether it has published.
     pub(super) leading: Option<Leading>,
     pub(super) queue: Queue,
@@ -57,9 +54,22 @@ pub(super) struct Controller {
     /// Fleets as the hub knows them, with their stale times.
     fleets: BTreeMap<FleetName, Duration>,
     moved: bool,
+    /// Whether counts of nodes meant nothing yet at the last step.
+    unsettled: bool,
     next_look: Instant,
     next_count: Instant,
     pub(super) metrics: Metrics,
+}
+
+/// What has been compiled of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compiled {
+    /// Nothing: not all of it is known.
+    Nothing,
+    /// Everything but the latest changes.
+    Former,
+    /// Everything.
+    All,
 }
 
 /// A term of this replica.
@@ -83,8 +93,7 @@ impl Controller {
             world: World::new(config.grant_grace),
             hub,
             expected,
-            compiled: false,
-            stale: false,
+            compiled: Compiled::Nothing,
             leading: None,
             queue: Queue::default(),
             budget: Budget::new(config.writes_per_second, now),
@@ -97,6 +106,7 @@ impl Controller {
             awaiting: BTreeSet::new(),
             fleets: BTreeMap::new(),
             moved: false,
+            unsettled: false,
             next_look: now,
             next_count: now,
             metrics,
@@ -105,7 +115,16 @@ impl Controller {
 
     /// Takes up a change of the cluster.
     pub(super) fn take(&mut self, change: Change) {
-        self.stale |= self.world.take(change, Timestamp::now());
+        if self.world.take(change, Timestamp::now()) {
+            self.changed();
+        }
+    }
+
+    /// Something is to be compiled.
+    fn changed(&mut self) {
+        if self.compiled == Compiled::All {
+            self.compiled = Compiled::Former;
+        }
     }
 
     /// Nodes have reported something.
@@ -115,7 +134,7 @@ impl Controller {
 
     /// Whether everything that was there at the start is known.
     pub(super) fn is_ready(&self) -> bool {
-        self.compiled
+        self.compiled != Compiled::Nothing
     }
 
     /// Does what there is to do now.
@@ -126,6 +145,9 @@ impl Controller {
         let now = Instant::now();
         self.compile_and_publish();
         if self.leading.is_some() {
+            let unsettled = self.is_unsettled();
+            self.moved |= self.unsettled && !unsettled;
+            self.unsettled = unsettled;
             self.look(now);
             self.start_writes(now);
         } else {
@@ -139,14 +161,15 @@ impl Controller {
     }
 
     fn compile_and_publish(&mut self) {
-        self.stale |= self.world.end_grants(Timestamp::now());
-        if !self.compiled {
+        if self.world.end_grants(Timestamp::now()) {
+            self.changed();
+        }
+        if self.compiled == Compiled::Nothing {
             self.restore_active();
-            self.compiled = true;
-            self.stale = true;
             tracing::info!(objects = self.world.objects.len(), "the cluster is known");
         }
-        if std::mem::take(&mut self.stale) {
+        if self.compiled != Compiled::All {
+            self.compiled = Compiled::All;
             self.compile();
             self.tell_fleets();
         }
@@ -235,7 +258,7 @@ impl Controller {
             if self.moved {
                 pauses.push(self.next_look.saturating_duration_since(now));
             }
-            if self.is_unsettled() {
+            if self.unsettled {
                 pauses.push(UNSETTLED_LOOK);
             }
         }

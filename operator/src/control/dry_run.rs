@@ -11,7 +11,7 @@ use crate::watch::Watches;
 use crate::world::World;
 
 /// How long to wait for the API server to tell everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Reads the cluster and says what would be written. What nodes would report
 /// is not known, so conditions that depend on them are left out.

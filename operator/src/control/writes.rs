@@ -195,12 +195,12 @@ impl Controller {
         let (announcer, metrics) = (self.announcer.clone(), self.metrics.clone());
         let (id, uid) = (id.clone(), uid.to_owned());
         self.announcements.spawn(async move {
-            let announced = announcer.announce(&id, &uid, &notice).await;
-            if let Err(error) = &announced {
+            let outcome = announcer.announce(&id, &uid, &notice).await;
+            if let Err(error) = &outcome {
                 tracing::debug!(object = %id, %error, "cannot make an event");
             }
-            metrics.announced(if announced.is_ok() { "made" } else { "failed" });
-            announced.is_ok()
+            metrics.announced(if outcome.is_ok() { "made" } else { "failed" });
+            outcome.is_ok()
         });
     }
 }

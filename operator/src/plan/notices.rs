@@ -20,7 +20,7 @@ pub(super) fn of_conditions(before: &[Condition], now: &[Condition]) -> Vec<Noti
             notices.push(Notice::warning(stalled.reason, stalled.message));
         }
     } else if let Some(ready) = holding(now, "Ready")
-        && holding(before, "Ready").is_none()
+        && holding(before, "Stalled").is_some()
     {
         notices.push(Notice::normal("Ready", ready.message));
     }
@@ -64,6 +64,7 @@ mod tests {
         assert_eq!(reasons(&waiting, &stuck), ["NameConflict"]);
         assert!(reasons(&stuck, &stuck).is_empty());
         assert_eq!(reasons(&stuck, &well), ["Ready"]);
+        assert!(reasons(&waiting, &well).is_empty(), "there was no trouble");
         assert!(reasons(&well, &well).is_empty());
     }
 }

@@ -138,7 +138,7 @@ impl<'a> Subject<'a> {
         let failing = failing.cloned();
         let Some(failing) = failing else {
             let all = drafts.into_iter().chain([ready]);
-            return (all.map(|draft| self.settle(draft)).collect(), None);
+            return (all.map(|draft| self.settle(&draft)).collect(), None);
         };
         let parts = [failing.message.as_str(), meanwhile.unwrap_or_default()];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -146,13 +146,13 @@ impl<'a> Subject<'a> {
         let ready = Draft::fails("Ready", failing.reason, message.clone(), failing.waiting);
         let (trouble, again) = self.trouble(&failing, message);
         let all = drafts.into_iter().chain([ready]);
-        let mut conditions: Vec<Condition> = all.map(|draft| self.settle(draft)).collect();
+        let mut conditions: Vec<Condition> = all.map(|draft| self.settle(&draft)).collect();
         conditions.push(trouble);
         (conditions, again)
     }
 
     /// A condition with its times.
-    fn settle(&self, draft: Draft) -> Condition {
+    fn settle(&self, draft: &Draft) -> Condition {
         let status = if draft.holds { "True" } else { "False" };
         let former = self
             .former(draft.kind)
@@ -177,7 +177,7 @@ impl<'a> Subject<'a> {
         let gave_up = self.former("Stalled").filter(same);
         let gave_up = gave_up.is_some_and(|former| former.reason == failing.reason);
         if failing.waiting == Waiting::InVain || gave_up {
-            return (self.settle(stalled), None);
+            return (self.settle(&stalled), None);
         }
         let began = self.former("Reconciling").filter(same);
         let began = began.map_or(self.now, |former| former.last_transition_time.0);
@@ -185,9 +185,9 @@ impl<'a> Subject<'a> {
             .saturating_add(self.patience)
             .unwrap_or(Timestamp::MAX);
         if end <= self.now {
-            return (self.settle(stalled), None);
+            return (self.settle(&stalled), None);
         }
-        let mut condition = self.settle(Draft::holds("Reconciling", failing.reason, message));
+        let mut condition = self.settle(&Draft::holds("Reconciling", failing.reason, message));
         condition.last_transition_time = Time(began);
         (condition, Some(end))
     }

@@ -14,10 +14,10 @@ use super::{Bundle, TlsError};
 use crate::fleet::Identity;
 
 /// How long an authority lasts.
-const AUTHORITY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const AUTHORITY: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Certificates begin so much earlier than now, for clocks that are behind.
-const BACKDATE: Duration = Duration::from_secs(300);
+const BACKDATE: Duration = Duration::from_mins(5);
 
 /// An authority: issues certificates.
 pub struct Authority {

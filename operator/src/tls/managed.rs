@@ -24,10 +24,10 @@ const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
 /// How long certificates last. They are renewed after two thirds of it.
-const VALID: Duration = Duration::from_secs(90 * 24 * 3600);
+const VALID: Duration = Duration::from_hours(90 * 24);
 
 /// How often certificates are looked at.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// How soon they are looked at again while there are none.
 const LOOK_SOON: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use super::{Change, Source, gateway};
 use crate::object::ObjectKind;
 
 /// How often it is looked whether the Gateway API was installed.
-const LOOK_FOR_GATEWAYS: Duration = Duration::from_secs(60);
+const LOOK_FOR_GATEWAYS: Duration = Duration::from_mins(1);
 
 /// Changes that may wait to be taken up. A watch waits while the queue is
 /// full, so this only evens out bursts.

@@ -49,12 +49,12 @@ impl Homes {
 
     /// A zone object names this fleet from now on; gives what publishers must
     /// be told.
-    pub fn settle(&mut self, zone: ResourceName, fleet: FleetName) -> Vec<Tagged> {
-        if self.fleets.get(&zone) == Some(&fleet) {
+    pub fn settle(&mut self, zone: &ResourceName, fleet: FleetName) -> Vec<Tagged> {
+        if self.fleets.get(zone) == Some(&fleet) {
             return Vec::new();
         }
         self.fleets.insert(zone.clone(), fleet);
-        let apex = self.entries.get(&zone).and_then(|entry| entry.apex.clone());
+        let apex = self.entries.get(zone).and_then(|entry| entry.apex.clone());
         let within = apex.and_then(|apex| self.within.get(&apex));
         let mut touched = within.cloned().unwrap_or_default();
         for name in touched.clone() {

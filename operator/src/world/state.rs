@@ -147,7 +147,7 @@ impl World {
             Manifest::HostedZone(object) => {
                 let fleet = FleetName::new(object.spec.fleet_name.clone());
                 let changed = compiler.apply(*object) != Unchanged;
-                let tagged = self.homes.settle(zone_name(&id.key), fleet);
+                let tagged = self.homes.settle(&zone_name(&id.key), fleet);
                 self.unpublished.extend(tagged);
                 changed
             }

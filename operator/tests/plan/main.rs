@@ -1,6 +1,11 @@
 //! Plans: what is written when, and that it comes to rest.
 
 #![allow(unreachable_pub, missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may fail a test"
+)]
 
 mod cluster;
 
