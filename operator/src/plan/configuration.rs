@@ -24,10 +24,16 @@ impl Planner<'_> {
         };
         match self.world.pending.configuration(id) {
             None if right => {}
-            Some(pending) if *pending == write => {}
+            // What is being made comes to the same, whatever its uid will be.
+            Some(pending) if comes_to_same(pending, &write) => {}
             _ => self.plan.writes.push(Write::Configuration(write)),
         }
     }
+}
+
+fn comes_to_same(pending: &Configuration, write: &Configuration) -> bool {
+    let owner = |write: &Configuration| write.minted.as_ref().map(|minted| minted.owner.clone());
+    pending.in_use == write.in_use && owner(pending) == owner(write)
 }
 
 fn taken_over(facts: &Facts) -> Notice {
