@@ -24,8 +24,8 @@ pub(super) struct Ledger {
     retry_at: Option<Instant>,
     /// Why the last step failed.
     pub(super) problem: Option<String>,
-    /// Least epoch to begin with.
-    unix_seconds: u64,
+    /// When the publisher began, by two clocks.
+    began: (Instant, u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) enum Outcome {
 }
 
 impl Ledger {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
         Self {
             record: None,
             term: config.term,
@@ -57,7 +57,7 @@ impl Ledger {
             attempts: 0,
             retry_at: None,
             problem: None,
-            unix_seconds: config.unix_seconds,
+            began: (now, config.unix_seconds),
         }
     }
 
@@ -190,60 +190,94 @@ impl Ledger {
         }
     }
 
-    /// The record to claim for `digest`; `None` when it is recorded already.
-    pub(super) fn next(&self, digest: Digest) -> Option<Record> {
-        let id = next_id(self.record.as_ref(), self.taken, digest, self.unix_seconds)?;
+    /// The record to claim for `digest`; `None` when it is recorded already,
+    /// and while there is no record, which is to be fenced first.
+    pub(super) fn next(&self, now: Instant, digest: Digest) -> Option<Record> {
+        let record = self.record.as_ref()?;
+        let id = next_id(&record.held, self.taken, digest, self.unix_seconds(now))?;
         Some(Record {
             held: Held { id, digest },
             term: self.term,
         })
     }
 
+    /// Whether `held` is what is recorded, and nobody contradicts.
+    pub(super) fn stands(&self, held: &Held) -> bool {
+        let recorded = self.record.as_ref().map(|record| &record.held);
+        recorded == Some(held) && self.taken.is_none_or(|taken| taken < held.id)
+    }
+
     /// The record that keeps out former leaders, and the leader of a term that
     /// only nodes remember: the same generation, in a term that is this
     /// leader's alone and at least `least`. `None` when it is written already.
-    pub(super) fn fence(&self, least: Term) -> Option<Record> {
-        let record = self.record.as_ref()?;
+    ///
+    /// Where there is no record, a blank one is written. Claims replace what
+    /// they expect, so that one which was overtaken by the loss of the record
+    /// can do nothing any more, and gives no number a second time.
+    pub(super) fn fence(&self, now: Instant, least: Term) -> Option<Record> {
         let term = self.term.max(least);
+        let Some(record) = &self.record else {
+            let held = blank(epoch_after(self.taken, self.unix_seconds(now)));
+            return Some(Record { held, term });
+        };
         (record.term < term || !self.fenced).then_some(Record {
             held: record.held,
             term,
         })
     }
 
-    /// Leads with `term` where there is no record that could be fenced.
-    pub(super) fn raise(&mut self, term: Term) {
-        self.term = self.term.max(term);
+    /// Whether something was published before, as far as the record knows.
+    pub(super) fn has_history(&self) -> bool {
+        let recorded = self.record.as_ref().map(|record| record.held.id.generation);
+        recorded.is_some_and(|generation| generation > 0)
+    }
+
+    fn unix_seconds(&self, now: Instant) -> u64 {
+        let (began, unix_seconds) = self.began;
+        unix_seconds + now.saturating_duration_since(began).as_secs()
     }
 }
 
+/// What is recorded before the first generation of an epoch: no content at
+/// all, not even an empty one.
+fn blank(epoch: u64) -> Held {
+    Held {
+        id: SnapshotId {
+            epoch,
+            generation: 0,
+        },
+        digest: Digest::of(&[]),
+    }
+}
+
+/// An epoch later than that of `taken`, and than all that began in former
+/// seconds.
+fn epoch_after(taken: Option<SnapshotId>, unix_seconds: u64) -> u64 {
+    let told = taken.map_or(0, |id| id.epoch.saturating_add(1));
+    unix_seconds.max(told)
+}
+
 /// The id under which content of this digest is to be published; `None` when
-/// the record has it already and nobody contradicts.
+/// it is `recorded` already and nobody contradicts.
 ///
 /// A generation follows the recorded one. When nodes hold later ones, the
 /// record was lost or set back: the next one is later than all of them, in a
 /// new epoch when theirs is another.
 fn next_id(
-    record: Option<&Record>,
+    recorded: &Held,
     taken: Option<SnapshotId>,
     digest: Digest,
     unix_seconds: u64,
 ) -> Option<SnapshotId> {
-    let Some(Record { held, .. }) = record else {
-        let told = taken.map_or(0, |id| id.epoch.saturating_add(1));
-        return Some(SnapshotId {
-            epoch: unix_seconds.max(told),
-            generation: 1,
-        });
-    };
-    let contradicted = taken.filter(|taken| *taken >= held.id);
-    if contradicted.is_none() && held.digest == digest {
+    let Held { id, .. } = *recorded;
+    let contradicted = taken.filter(|taken| *taken >= id);
+    if contradicted.is_none() && recorded.digest == digest {
         return None;
     }
-    let last = contradicted.unwrap_or(held.id);
-    if last.epoch > held.id.epoch {
+    let last = contradicted.unwrap_or(id);
+    if last.epoch > id.epoch || id.generation == 0 {
         return Some(SnapshotId {
-            epoch: unix_seconds.max(last.epoch.saturating_add(1)),
+            epoch: epoch_after(taken, unix_seconds).max(id.epoch),
             generation: 1,
         });
     }
@@ -251,4 +285,84 @@ fn next_id(
         epoch: last.epoch,
         generation: last.generation.saturating_add(1),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(epoch: u64, generation: u64) -> SnapshotId {
+        SnapshotId { epoch, generation }
+    }
+
+    fn held(epoch: u64, generation: u64, content: u8) -> Held {
+        Held {
+            id: id(epoch, generation),
+            digest: Digest::of(&[content]),
+        }
+    }
+
+    fn next(recorded: Held, taken: Option<SnapshotId>, content: u8) -> Option<SnapshotId> {
+        next_id(&recorded, taken, Digest::of(&[content]), 1000)
+    }
+
+    #[test]
+    fn a_generation_grows_only_with_the_content() {
+        let recorded = held(3, 7, 0);
+        assert_eq!(next(recorded, None, 0), None);
+        assert_eq!(next(recorded, None, 1), Some(id(3, 8)));
+        assert_eq!(next(recorded, Some(id(3, 6)), 0), None);
+    }
+
+    #[test]
+    fn what_nodes_hold_beyond_the_record_is_exceeded() {
+        let recorded = held(3, 7, 0);
+        assert_eq!(next(recorded, Some(id(3, 9)), 0), Some(id(3, 10)));
+        assert_eq!(
+            next(recorded, Some(id(3, 7)), 0),
+            Some(id(3, 8)),
+            "a node has another content under the recorded id"
+        );
+        assert_eq!(next(recorded, Some(id(5, 2)), 0), Some(id(1000, 1)));
+        assert_eq!(next(recorded, Some(id(1000, 2)), 0), Some(id(1001, 1)));
+    }
+
+    fn ledger() -> (Ledger, Instant) {
+        let now = Instant::now();
+        let config = Config {
+            unix_seconds: 1000,
+            ..Config::default()
+        };
+        (Ledger::new(&config, now), now)
+    }
+
+    #[test]
+    fn a_lost_record_begins_an_epoch_later_than_any_known() {
+        for (taken, epoch) in [
+            (None, 1000),
+            (Some(id(999, 50)), 1000),
+            (Some(id(2000, 50)), 2001),
+        ] {
+            let (mut ledger, now) = ledger();
+            ledger.taken = taken;
+            assert_eq!(ledger.next(now, Digest::of(&[1])), None, "blank first");
+            let fence = ledger.fence(now, Term(1)).expect("a blank record");
+            assert_eq!(fence.held, blank(epoch));
+            ledger.begin_claim(fence);
+            ledger.end_claim(now, &Config::default(), Ok(()));
+            let next = ledger.next(now, Digest::of(&[1])).expect("a generation");
+            assert_eq!(next.held.id, id(epoch, 1));
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_of_the_second_in_which_its_blank_record_is_known() {
+        let (mut ledger, now) = ledger();
+        let fence = ledger.fence(now, Term(1)).expect("a blank record");
+        ledger.begin_claim(fence);
+        let later = now + std::time::Duration::from_secs(30);
+        ledger.end_claim(later, &Config::default(), Ok(()));
+        let next = ledger.next(later, Digest::of(&[1])).expect("a generation");
+        assert_eq!(next.held.id, id(1030, 1));
+    }
 }

@@ -73,7 +73,7 @@ impl Publisher {
     /// A publisher that begins with the next event.
     pub fn new(config: Config, now: Instant) -> Self {
         Self {
-            ledger: Ledger::new(&config),
+            ledger: Ledger::new(&config, now),
             desired: Desired::new(config.newest_format),
             least_term: config.term,
             config,
@@ -121,8 +121,9 @@ impl Publisher {
                 self.after_reading();
             }
             Event::Claimed(result) => {
+                let former = self.ledger.term;
                 if let Some(outcome) = self.ledger.end_claim(now, &self.config, result) {
-                    self.after_claim(now, outcome);
+                    self.after_claim(now, former, outcome);
                 }
             }
             Event::Connected(stream, hello) => self.connect(now, stream, hello),
@@ -202,23 +203,11 @@ impl Publisher {
         if !self.ledger.is_free(now) {
             return;
         }
-        if let Some(next) = self.ledger.fence(self.least_term) {
+        if let Some(next) = self.ledger.fence(now, self.least_term) {
             self.begin_claim(next);
-            return;
-        }
-        self.raise_term();
-        if matches!(self.phase, Phase::Fencing) {
+        } else if matches!(self.phase, Phase::Fencing) {
             self.phase = Phase::Restoring(Restoring::new(now + self.config.restore_window));
             self.advance(now);
-        }
-    }
-
-    /// Without a record there is nothing to fence. Who was welcomed with a
-    /// lower term begins anew.
-    fn raise_term(&mut self) {
-        if self.least_term > self.ledger.term {
-            self.ledger.raise(self.least_term);
-            self.close_welcomed("the term was raised; connect again");
         }
     }
 
@@ -230,12 +219,13 @@ impl Publisher {
         });
     }
 
-    fn after_claim(&mut self, now: Instant, outcome: Outcome) {
+    /// A claim has ended that was made in the term `former`.
+    fn after_claim(&mut self, now: Instant, former: Term, outcome: Outcome) {
         let set = self.offers.claiming.take();
         match outcome {
             Outcome::Recorded(record) => match set {
                 Some(set) => self.begin_offer(now, record.held, set),
-                None => self.fenced(),
+                None => self.fenced(former),
             },
             Outcome::Again => {}
             Outcome::Deposed(why) => self.depose(why),
@@ -243,10 +233,13 @@ impl Publisher {
         self.change();
     }
 
-    /// The record names a term that this leader had not used before.
-    fn fenced(&mut self) {
+    /// The record is this leader's. Nodes that were welcomed in a lower term
+    /// begin anew.
+    fn fenced(&mut self, former: Term) {
         self.least_term = self.least_term.max(self.ledger.term);
-        self.close_welcomed("the term was raised; connect again");
+        if self.ledger.term > former {
+            self.close_welcomed("the term was raised; connect again");
+        }
     }
 
     fn depose(&mut self, why: String) {

@@ -26,13 +26,17 @@ impl Publisher {
             self.actions.push(Action::Read);
             return;
         }
+        if self.ledger.record.is_none() {
+            self.fence(now);
+            return;
+        }
         let Some(target) = self.desired.target().cloned() else {
             return;
         };
         if self.offers.is_staging() {
             return;
         }
-        if let Some(next) = self.ledger.next(target.digest()) {
+        if let Some(next) = self.ledger.next(now, target.digest()) {
             self.offers.claiming = Some(target);
             self.begin_claim(next);
         } else if let Some(held) = self.ledger.record.as_ref().map(|record| record.held) {
@@ -75,6 +79,13 @@ impl Publisher {
         let state = OfferState::Staging { deadline };
         let offer = Offer { held, set, state };
         self.offers.begin(offer, self.config.remembered);
+        // What nodes have built of a generation that was given up is not
+        // served any more.
+        for node in self.nodes.values_mut() {
+            if matches!(node.work, Work::Staged { .. }) {
+                node.work = Work::Idle;
+            }
+        }
         self.identify_all();
         self.change();
     }
@@ -102,8 +113,9 @@ impl Publisher {
         let OfferState::Staging { deadline } = offer.state else {
             return;
         };
-        if self.ledger.next(offer.held.digest).is_some() {
-            // A node contradicts: this id may stand for another content.
+        if !self.ledger.stands(&offer.held) {
+            // A node or the record contradicts: this id may stand for another
+            // content.
             self.offers.abandon();
         } else if deadline <= now || self.awaited(offer.held).next().is_none() {
             self.activate(now, offer.held);

@@ -90,7 +90,7 @@ impl Publisher {
                     restoring.until = now + self.config.restore_window;
                     return self.step(now, restoring, target);
                 }
-                let patient = !*extended && !self.wanted.is_empty() && self.ledger.record.is_some();
+                let patient = !*extended && !self.wanted.is_empty() && self.ledger.has_history();
                 if late && patient {
                     *extended = true;
                     restoring.until = now + self.config.restore_window * PATIENCE;

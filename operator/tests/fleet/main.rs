@@ -1,0 +1,15 @@
+//! The publisher of a fleet against real nodes' state machines, on a network
+//! that loses, delays and cuts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod cases;
+mod content;
+mod history;
+mod schedules;
+mod world;
