@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::Rng;
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 
 use super::backoff::Backoff;
+use super::connect::Connect;
 use super::member::Input;
 use super::metrics::Metrics;
 use super::session::{self, End};
@@ -68,8 +70,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Speaks to operators for as long as the node lives.
-pub(super) struct Client {
+pub(super) struct Client<C> {
     operators: Operators,
+    network: C,
     member: mpsc::Sender<Input>,
     metrics: Arc<Metrics>,
     backoff: Backoff,
@@ -77,14 +80,16 @@ pub(super) struct Client {
     troubles: HashMap<String, String>,
 }
 
-impl Client {
+impl<C: Connect> Client<C> {
     pub(super) fn new(
         operators: Operators,
+        network: C,
         member: mpsc::Sender<Input>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             operators,
+            network,
             member,
             metrics,
             backoff: Backoff::default(),
@@ -159,7 +164,8 @@ impl Client {
             .keep_alive_timeout(CONNECT)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true);
-        endpoint.connect().await.map_err(ClientError::Connect)
+        let connection = self.network.connect(endpoint).await;
+        connection.map_err(ClientError::Connect)
     }
 
     /// Says the same trouble once.

@@ -1,9 +1,10 @@
-//! The thread that a node's part in the fleet is played on: it decodes and
-//! builds states while others answer queries.
+//! A node's part in the fleet: it decodes and builds states while others
+//! answer queries.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use watershed_proto::{NodeMessage, OperatorMessage};
 
@@ -47,18 +48,58 @@ pub(super) struct Surroundings {
     pub(super) keeper: Option<Keeper>,
 }
 
-/// Starts the thread; it ends when it is told to, or all senders are gone.
+/// Where the part is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a thread of its own: building a large state takes a while, in which
+    /// the runtime has streams and queries to serve.
+    Thread,
+    /// Among the tasks of the runtime, for one that stops and turns the clock:
+    /// what a thread does beside it takes no time there.
+    Runtime,
+}
+
+/// A part that is being played.
+pub(super) enum Playing {
+    Thread(std::thread::JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
+}
+
+/// Begins; it ends when it is told to, or all senders are gone. It needs a
+/// tokio runtime.
 pub(super) fn start(
+    place: Place,
     subscriber: Subscriber,
     surroundings: Surroundings,
-) -> (mpsc::Sender<Input>, std::thread::JoinHandle<()>) {
+) -> (mpsc::Sender<Input>, Playing) {
     let (sender, inputs) = mpsc::channel(WAITING);
     let member = Member {
         subscriber,
         surroundings,
         outputs: None,
     };
-    (sender, std::thread::spawn(move || member.run(inputs)))
+    let running = member.run(inputs);
+    let playing = match place {
+        Place::Thread => {
+            let runtime = Handle::current();
+            Playing::Thread(std::thread::spawn(move || runtime.block_on(running)))
+        }
+        Place::Runtime => Playing::Task(tokio::spawn(running)),
+    };
+    (sender, playing)
+}
+
+impl Playing {
+    /// Waits for the end; false: it was a panic.
+    pub(super) async fn end(self) -> bool {
+        match self {
+            Self::Thread(thread) => {
+                let ended = tokio::task::spawn_blocking(|| thread.join()).await;
+                matches!(ended, Ok(Ok(())))
+            }
+            Self::Task(task) => task.await.is_ok(),
+        }
+    }
 }
 
 struct Member {
@@ -69,15 +110,15 @@ struct Member {
 }
 
 impl Member {
-    fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
-        while let Some(input) = inputs.blocking_recv() {
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        while let Some(input) = inputs.recv().await {
             match input {
                 Input::Connected(outputs) => {
                     self.outputs = Some(outputs);
                     let hello = self.subscriber.connect();
-                    self.say(NodeMessage::Hello(hello));
+                    self.say(NodeMessage::Hello(hello)).await;
                 }
-                Input::Message(message, received) => self.take(message, received),
+                Input::Message(message, received) => self.take(message, received).await,
                 Input::Stop => break,
             }
         }
@@ -88,13 +129,13 @@ impl Member {
         }
     }
 
-    fn take(&mut self, message: OperatorMessage, received: Instant) {
+    async fn take(&mut self, message: OperatorMessage, received: Instant) {
         let effects = self.subscriber.handle(message);
         let swaps = effects
             .iter()
             .any(|effect| matches!(effect, Effect::Swap(_)));
         for effect in effects {
-            self.perform(effect, received);
+            self.perform(effect, received).await;
         }
         if swaps {
             // After the operator knows: it may take a while.
@@ -102,11 +143,11 @@ impl Member {
         }
     }
 
-    fn perform(&self, effect: Effect, received: Instant) {
+    async fn perform(&self, effect: Effect, received: Instant) {
         match effect {
             Effect::Send(message) => {
                 self.surroundings.note(&message);
-                self.say(message);
+                self.say(message).await;
             }
             Effect::Swap(snapshot) => {
                 self.surroundings.node.publish(snapshot);
@@ -115,7 +156,7 @@ impl Member {
             Effect::ReportApplied(held) => {
                 let apply_us = received.elapsed().as_micros();
                 let apply_us = u32::try_from(apply_us).unwrap_or(u32::MAX);
-                self.say(NodeMessage::Applied { held, apply_us });
+                self.say(NodeMessage::Applied { held, apply_us }).await;
             }
             Effect::Keep(kept) => {
                 self.surroundings.metrics.term(kept.term);
@@ -123,19 +164,19 @@ impl Member {
                     keeper.keep(kept);
                 }
             }
-            Effect::Close(reason) => self.output(Output::Close(reason)),
+            Effect::Close(reason) => self.output(Output::Close(reason)).await,
         }
     }
 
-    fn say(&self, message: NodeMessage) {
-        self.output(Output::Message(Box::new(message)));
+    async fn say(&self, message: NodeMessage) {
+        self.output(Output::Message(Box::new(message))).await;
     }
 
     /// A stream that is gone needs nothing more. One that is stuck is waited
     /// for here, until the client finds it silent and drops it.
-    fn output(&self, output: Output) {
+    async fn output(&self, output: Output) {
         if let Some(outputs) = &self.outputs {
-            let _ = outputs.blocking_send(output);
+            let _ = outputs.send(output).await;
         }
     }
 }

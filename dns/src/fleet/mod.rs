@@ -16,6 +16,7 @@
 mod backoff;
 mod build;
 mod client;
+mod connect;
 mod http;
 mod incoming;
 mod keeper;
@@ -31,8 +32,10 @@ mod tls;
 
 pub use build::{Builder, Built};
 pub use client::Operators;
+pub use connect::{Connect, Tcp};
 pub use http::router;
 pub use keeper::{Disk, Keeper};
+pub use member::Place;
 pub use metrics::Metrics;
 pub use start::{Membership, MembershipError, Running};
 pub use status::{Readiness, Status};

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -13,8 +12,9 @@ use watershed_snapshot::{Fault, ResourceName};
 
 use super::build::Builder;
 use super::client::{Client, Operators};
+use super::connect::{Connect, Tcp};
 use super::keeper::Keeper;
-use super::member::{self, Input, Surroundings};
+use super::member::{self, Input, Place, Playing, Surroundings};
 use super::metrics::Metrics;
 use super::status::Status;
 use super::store::{Store, StoreError};
@@ -56,7 +56,7 @@ pub struct Running {
     /// What it counts.
     pub metrics: Arc<Metrics>,
     client: Task<()>,
-    member: JoinHandle<()>,
+    member: Playing,
     inputs: mpsc::Sender<Input>,
 }
 
@@ -69,6 +69,19 @@ impl Membership {
     /// fails, or a damaged file, is logged: an empty node is of more use than
     /// none, for an operator will fill it.
     pub fn start(self, node: &Node) -> Result<Running, MembershipError> {
+        self.start_on(node, Tcp, Place::Thread)
+    }
+
+    /// The same over another network than the system's, in this place.
+    ///
+    /// # Errors
+    /// As for [`Membership::start`].
+    pub fn start_on(
+        self,
+        node: &Node,
+        network: impl Connect,
+        place: Place,
+    ) -> Result<Running, MembershipError> {
         let metrics = Arc::new(Metrics::new()?);
         metrics.count_queries(node.query_counts())?;
         let status = Arc::new(Status::default());
@@ -85,8 +98,9 @@ impl Membership {
             keeper: store.map(|store| Keeper::start(store, Arc::clone(&metrics))),
         };
         surroundings.show(&subscriber);
-        let (inputs, member) = member::start(subscriber, surroundings);
-        let client = Client::new(self.operators, inputs.clone(), Arc::clone(&metrics));
+        let (inputs, member) = member::start(place, subscriber, surroundings);
+        let counts = Arc::clone(&metrics);
+        let client = Client::new(self.operators, network, inputs.clone(), counts);
         let client = tokio::spawn(client.run());
         Ok(Running {
             status,
@@ -131,9 +145,8 @@ impl Running {
         } = self;
         // A member that has ended needs no telling.
         let _ = inputs.send(Input::Stop).await;
-        let ended = tokio::task::spawn_blocking(|| member.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the thread of the fleet member panicked");
+        if !member.end().await {
+            tracing::error!("the fleet member panicked");
         }
         if timeout(PARTING, &mut client).await.is_err() {
             // It was only about to connect.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -16,7 +15,7 @@ use watershed_proto::fleet_v1::fleet_server::{Fleet, FleetServer};
 use watershed_proto::fleet_v1::{FromNode, ToNode};
 use watershed_proto::{Hello, MESSAGE_LIMIT, NodeMessage, OperatorMessage};
 
-pub use self::accept::{Peer, PeerStream};
+pub use self::accept::{Listener, Peer, PeerStream};
 use crate::fleet::hub::{Hub, Reception};
 use crate::fleet::{FleetName, IdentityError};
 use crate::tls::ServerTls;
@@ -39,7 +38,7 @@ pub struct ServeError(#[from] tonic::transport::Error);
 /// When the service cannot go on.
 pub async fn serve(
     hub: Hub,
-    listener: TcpListener,
+    listener: impl Listener,
     tls: ServerTls,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {

@@ -11,5 +11,7 @@
 mod cases;
 mod content;
 mod history;
+mod network;
+mod partitions;
 mod schedules;
 mod world;

@@ -1,6 +1,7 @@
 //! Connections: TCP, TLS, and who is at the other end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -85,15 +86,38 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for PeerStream<Io> {
     }
 }
 
-type Accepted = io::Result<PeerStream<TlsStream<TcpStream>>>;
+/// Where connections come from.
+pub trait Listener: Send + Sync + 'static {
+    /// A connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, and from whom.
+    ///
+    /// # Errors
+    /// When there is none that could be had, for now.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, address) = Self::accept(self).await?;
+        // Without it small messages wait for others, which does no harm.
+        let _ = socket.set_nodelay(true);
+        Ok((socket, address))
+    }
+}
+
+type Accepted<Io> = io::Result<PeerStream<TlsStream<Io>>>;
 
 /// Connections that have come through the handshake. Each handshake goes by
 /// the certificates of its moment.
-pub(super) fn accept(
-    listener: TcpListener,
+pub(super) fn accept<L: Listener>(
+    listener: L,
     tls: ServerTls,
     shutdown: CancellationToken,
-) -> impl Stream<Item = Accepted> {
+) -> impl Stream<Item = Accepted<L::Io>> {
     let (sender, receiver) = mpsc::channel(HANDSHAKES);
     tokio::spawn(async move {
         tokio::select! {
@@ -104,7 +128,11 @@ pub(super) fn accept(
     ReceiverStream::new(receiver)
 }
 
-async fn accept_all(listener: &TcpListener, tls: &ServerTls, sender: &mpsc::Sender<Accepted>) {
+async fn accept_all<L: Listener>(
+    listener: &L,
+    tls: &ServerTls,
+    sender: &mpsc::Sender<Accepted<L::Io>>,
+) {
     let room = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         // The semaphore is never closed.
@@ -133,11 +161,10 @@ async fn accept_all(listener: &TcpListener, tls: &ServerTls, sender: &mpsc::Send
     }
 }
 
-async fn handshake(
+async fn handshake<Io: AsyncRead + AsyncWrite + Unpin>(
     acceptor: &TlsAcceptor,
-    socket: TcpStream,
-) -> io::Result<PeerStream<TlsStream<TcpStream>>> {
-    socket.set_nodelay(true)?;
+    socket: Io,
+) -> Accepted<Io> {
     let handshake = acceptor.accept(socket);
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
