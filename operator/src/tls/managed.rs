@@ -41,12 +41,25 @@ pub struct Managed {
     store: Arc<dyn SecretStore>,
     /// Names and addresses under which nodes reach the operator.
     names: Vec<String>,
+    trust_domain: String,
 }
 
 impl Managed {
     /// Certificates in `store`, for an operator that is reached under `names`.
+    /// Identities are of [`TRUST_DOMAIN`].
     pub fn new(store: Arc<dyn SecretStore>, names: Vec<String>) -> Self {
-        Self { store, names }
+        Self {
+            store,
+            names,
+            trust_domain: TRUST_DOMAIN.to_owned(),
+        }
+    }
+
+    /// With identities of another trust domain.
+    #[must_use]
+    pub fn with_trust_domain(mut self, trust_domain: String) -> Self {
+        self.trust_domain = trust_domain;
+        self
     }
 
     /// The operator's own certificate, as the Secret has it; `None` when there
@@ -76,7 +89,7 @@ impl Managed {
             names: self.names.clone(),
             valid: VALID,
         };
-        let node = order(&FleetName::new("default"), None, Vec::new());
+        let node = self.order(&FleetName::new("default"), None, Vec::new());
         self.leaf(NODE_SECRET, &authority, &node, now).await?;
         self.leaf(SERVER_SECRET, &authority, &server, now).await
     }
@@ -94,7 +107,7 @@ impl Managed {
         names: Vec<String>,
     ) -> Result<Bundle, TlsError> {
         let authority = self.authority(now).await?;
-        let issued = authority.issue(now, &order(fleet, node, names))?;
+        let issued = authority.issue(now, &self.order(fleet, node, names))?;
         Ok(issued.with(&authority))
     }
 
@@ -208,19 +221,19 @@ impl Managed {
             self.server().await
         }
     }
-}
 
-/// The certificate of a node, or of all nodes of a fleet.
-fn order(fleet: &FleetName, node: Option<NodeName>, names: Vec<String>) -> Order {
-    Order {
-        purpose: Purpose::Client,
-        identity: Some(Identity {
-            trust_domain: TRUST_DOMAIN.to_owned(),
-            fleet: fleet.clone(),
-            node,
-        }),
-        names,
-        valid: VALID,
+    /// The certificate of a node, or of all nodes of a fleet.
+    fn order(&self, fleet: &FleetName, node: Option<NodeName>, names: Vec<String>) -> Order {
+        Order {
+            purpose: Purpose::Client,
+            identity: Some(Identity {
+                trust_domain: self.trust_domain.clone(),
+                fleet: fleet.clone(),
+                node,
+            }),
+            names,
+            valid: VALID,
+        }
     }
 }
 

@@ -195,7 +195,10 @@ fn key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
 }
 
 /// When the first certificate of `pem` expires, in seconds since 1970.
-fn expiry(pem: &str) -> Result<i64, TlsError> {
+///
+/// # Errors
+/// When there is no certificate in it.
+pub fn expiry(pem: &str) -> Result<i64, TlsError> {
     with_first(pem, |certificate| {
         certificate.validity().not_after.timestamp()
     })
