@@ -22,6 +22,7 @@ use crate::grants::Grant;
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::object_address::{ObjectAddress, ObjectAddressKey};
 use crate::resources::{Applied, Resource, Resources};
+use crate::slot::Active;
 use crate::verdict::{Problem, Report, Verdict};
 use crate::versions::Versions;
 use crate::zone::ZoneHead;
@@ -62,7 +63,7 @@ pub struct Compiler {
     /// Heads of zones before a restart, until they have been looked at.
     restored_heads: HashMap<ObjectKey, ZoneHead>,
     /// Versions of records before a restart, likewise.
-    active: HashMap<ObjectKey, u32>,
+    active: HashMap<ObjectKey, Active>,
     sent: Sent,
     dirty: Dirty,
 }
@@ -113,7 +114,15 @@ impl Compiler {
             self.note_number(&policy, number);
         }
         let policy = self.policy_of(&reference);
-        let applied = self.resources.apply(object);
+        let mut applied = self.resources.apply(object);
+        // What was refused has been taken back.
+        let is_version = reference.kind == Kind::TrafficPolicyVersion;
+        if is_version
+            && applied != Applied::Immutable
+            && (self.resources.refused_versions.remove(&reference.key)).is_some()
+        {
+            applied = Applied::Changed;
+        }
         if applied != Applied::Unchanged {
             self.dirty.policies.extend(policy);
             self.mark(&reference, existed);
@@ -200,15 +209,16 @@ impl Compiler {
         self.compile_policies(&dirty, &mut round);
         self.compile_plain(&dirty, &mut round);
         self.compile_zones(&dirty, &mut round);
-        self.place(dirty.attached, &mut round);
-        self.settle(&mut round);
-        self.follow_aliases(&mut round);
+        self.compile_names(dirty.attached, &mut round);
         self.end_restoration();
+        self.renew_versions(&mut round);
+        let contents = &self.contents;
+        (self.versions).forget_orphans(|version| contents.serves(version));
         self.tell_attached(&mut round);
         round.heads.extend(dirty.numbered);
         self.send(serial_floor, &mut round);
         self.tell_zones(&mut round);
-        round.finish()
+        self.finish(round)
     }
 
     /// Everything that a compiler which takes this one's place is to

@@ -96,10 +96,12 @@ pub(crate) struct News {
 }
 
 impl Contents {
-    /// What a claimant has at a name, or had there before a restart.
+    /// What a claimant had at a name before a restart, or has there now. What
+    /// was restored is what nodes serve, which a compiler that only followed
+    /// cannot know.
     pub(crate) fn before(&self, claimant: &Claimant, owner: &OwnerName) -> Option<&Content> {
-        let known = self.placed.get(claimant);
-        let known = known.or_else(|| self.restored.get(claimant))?;
+        let restored = self.restored.get(claimant);
+        let known = restored.or_else(|| self.placed.get(claimant))?;
         (known.owner == *owner).then_some(&known.content)
     }
 
@@ -108,12 +110,9 @@ impl Contents {
         self.placed.get(claimant).map(|placed| &placed.content)
     }
 
-    /// Tells what a claimant served before a restart, unless it serves
-    /// something by now.
+    /// Tells what a claimant served before a restart.
     pub(crate) fn restore(&mut self, claimant: Claimant, placement: Placement) {
-        if !self.placed.contains_key(&claimant) {
-            self.restored.insert(claimant, placement);
-        }
+        self.restored.insert(claimant, placement);
     }
 
     /// Forgets what nothing has taken up, so that an object that is gone is
@@ -201,6 +200,16 @@ impl Contents {
     /// Whether anything serves a version.
     pub(crate) fn serves(&self, version: &ObjectKey) -> bool {
         self.bound.contains_key(version)
+    }
+
+    /// Whether anything serves a version, or did before a restart.
+    pub(crate) fn holds(&self, version: &ObjectKey) -> bool {
+        let mut restored = self.restored.values();
+        self.serves(version)
+            || restored.any(|placement| match &placement.content {
+                Content::Policy(binding) => version_key(binding) == *version,
+                Content::Static(_) => false,
+            })
     }
 
     /// Versions of which something is served, from that key on.

@@ -118,6 +118,15 @@ pub(crate) struct Settled {
     pub(crate) data: HashMap<Claimant, Content>,
 }
 
+/// What a record served before a restart, as its status has it.
+#[derive(Debug)]
+pub(crate) struct Active {
+    /// Number of the version.
+    pub(crate) number: u32,
+    /// Digest of its document, as far as it is known.
+    pub(crate) digest: Option<String>,
+}
+
 /// What settling looks at.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -125,7 +134,7 @@ pub(crate) struct Context<'a> {
     pub(crate) versions: &'a Versions,
     pub(crate) contents: &'a Contents,
     /// Versions that records are known to have served before a restart.
-    pub(crate) active: &'a HashMap<ObjectKey, u32>,
+    pub(crate) active: &'a HashMap<ObjectKey, Active>,
     pub(crate) zone: &'a Object<HostedZoneSpec>,
     pub(crate) apex: &'a OwnerName,
     pub(crate) owner: &'a OwnerName,
@@ -259,10 +268,15 @@ impl Settling<'_> {
 
     /// What a record served before a restart, by the number of the version.
     fn active(&self, record: &Object<PolicyRecordSpec>) -> Option<Content> {
-        let number = *self.context.active.get(&record.key)?;
+        let active = self.context.active.get(&record.key)?;
         let policy = record::policy_of(record);
-        let key = resources::version_key(&policy, number);
+        let key = resources::version_key(&policy, active.number);
         let version = self.context.versions.get(&key)?;
+        // The record may have served this number of another policy.
+        let digest = active.digest.as_ref();
+        digest
+            .is_none_or(|digest| *digest == version.digest)
+            .then_some(())?;
         let ttl = ttl(record.spec.ttl_seconds).ok()?;
         Some(Content::Policy(record::bind(version, ttl)))
     }
@@ -295,7 +309,9 @@ impl Settling<'_> {
         let field = "spec.hostedZoneRef";
         let refusal = Problem::new(Reason::NotAllowedByZone, field, message);
         let problems = wish.wanted.as_ref().err().cloned().unwrap_or_default();
-        self.refuse(wish, [problems, vec![refusal]].concat());
+        // What aliases have from it goes as well.
+        wish.revoked = true;
+        self.give(wish, [problems, vec![refusal]].concat(), None);
     }
 
     fn permits(&self, object: &ObjectRef, types: &[u16]) -> bool {
@@ -328,10 +344,6 @@ impl Settling<'_> {
         let before = wish.before.take();
         let kept = before.filter(|b| self.claim(&types(b), &wish.claimant).is_ok());
         self.give(wish, problems, kept.map(Wanted::Data));
-    }
-
-    fn refuse(&mut self, wish: Wish, problems: Vec<Problem>) {
-        self.give(wish, problems, None);
     }
 
     fn give(&mut self, wish: Wish, problems: Vec<Problem>, given: Option<Wanted>) {

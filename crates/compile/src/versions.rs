@@ -17,6 +17,8 @@ pub(crate) struct Versions {
     entries: BTreeMap<ObjectKey, Entry>,
     /// Those without an object.
     orphans: BTreeSet<ObjectKey>,
+    /// Those whose objects have another document than what is served of them.
+    outlived: BTreeSet<ObjectKey>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,9 +88,33 @@ impl Versions {
         unknown
     }
 
-    /// Looks at a version again.
-    pub(crate) fn update(&mut self, resources: &Resources, key: &ObjectKey) -> Updated {
-        let before = self.entries.remove(key).unwrap_or_default();
+    /// Versions whose objects were made anew with another document, while what
+    /// they were before was served, which it is no longer.
+    pub(crate) fn outlived(&self, is_served: impl Fn(&ObjectKey) -> bool) -> BTreeSet<ObjectKey> {
+        let outlived = self.outlived.iter().filter(|key| !is_served(key));
+        outlived.cloned().collect()
+    }
+
+    /// Looks at a version again. What it was before counts only as long as it
+    /// is the same document or `is_served`.
+    pub(crate) fn update(
+        &mut self,
+        resources: &Resources,
+        key: &ObjectKey,
+        is_served: impl Fn(&ObjectKey) -> bool,
+    ) -> Updated {
+        let mut before = self.entries.remove(key).unwrap_or_default();
+        let seen = before.clone();
+        self.outlived.remove(key);
+        if let (Some(object), Some(compiled)) = (resources.versions.get(key), &before.compiled)
+            && object.spec.digest.to_string() != compiled.digest
+        {
+            if is_served(key) {
+                self.outlived.insert(key.clone());
+            } else {
+                before.compiled = None;
+            }
+        }
         let (after, report) = if let Some(object) = resources.versions.get(key) {
             let compiled = version::compile(resources, object, before.compiled.as_ref());
             let entry = Entry {
@@ -104,8 +130,8 @@ impl Versions {
         let pointer = |entry: &Entry| entry.compiled.as_ref().map(Arc::as_ptr);
         let updated = Updated {
             report,
-            concerns_records: before.facet() != after.facet(),
-            differs: pointer(&before) != pointer(&after),
+            concerns_records: seen.facet() != after.facet(),
+            differs: pointer(&seen) != pointer(&after),
         };
         if after.listed {
             self.orphans.remove(key);

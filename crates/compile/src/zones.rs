@@ -269,9 +269,10 @@ impl Zones {
         self.served.remove(key)
     }
 
-    /// Tells the serial number of a zone before a restart.
+    /// Tells the serial number of a zone before a restart. It does not go back.
     pub(crate) fn note_serial(&mut self, apex: &OwnerName, serial: u32) {
-        self.serials.entry(apex.clone()).or_insert(serial);
+        let known = self.serials.entry(apex.clone()).or_insert(serial);
+        *known = serial.max(*known);
     }
 
     /// The zone at this apex has this serial number, whatever it had.

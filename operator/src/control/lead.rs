@@ -90,13 +90,15 @@ impl Controller {
     /// it.
     pub(super) fn restore_active(&mut self) {
         let records = self.world.of_kind(ObjectKind::PolicyRecord);
-        let active: Vec<(ObjectKey, u32)> = records
+        let active: Vec<(ObjectKey, u32, Option<String>)> = records
             .filter_map(|(id, facts)| {
-                Some((id.key.clone(), number(&facts.status, "activeVersion")?))
+                let version = number(&facts.status, "activeVersion")?;
+                Some((id.key.clone(), version, active_digest(&facts.status)))
             })
             .collect();
-        for (record, version) in active {
-            self.world.compiler.restore_active(&record, version);
+        let compiler = &mut self.world.compiler;
+        for (record, version, digest) in active {
+            compiler.restore_active(&record, version, digest.as_deref());
         }
     }
 
@@ -128,7 +130,7 @@ impl Controller {
                         wanted.insert(named(ResourceKind::ZoneRecords, id));
                     }
                 }
-                ObjectKind::PolicyRecord if unready => {
+                ObjectKind::PolicyRecord if unready || self.is_paused(&id.key) => {
                     wanted.insert(named(ResourceKind::PolicyRecord, id));
                 }
                 ObjectKind::RecordSet if unready => {
@@ -138,6 +140,13 @@ impl Controller {
             }
         }
         wanted
+    }
+
+    /// Whether a record keeps what it serves, although it could be served
+    /// otherwise.
+    fn is_paused(&self, record: &ObjectKey) -> bool {
+        let records = &self.world.compiler.resources().policy_records;
+        records.get(record).is_some_and(|record| record.spec.paused)
     }
 
     /// Takes up what nodes gave back, which serve something else than what was
@@ -154,6 +163,14 @@ impl Controller {
         self.compile();
         self.publish();
     }
+}
+
+/// Digest of the version that a record serves: the first of its history.
+fn active_digest(status: &Value) -> Option<String> {
+    let latest = status.get("history")?.get(0)?;
+    let is_active = latest.get("version") == status.get("activeVersion");
+    let digest = latest.get("digest").filter(|_| is_active)?;
+    digest.as_str().map(ToOwned::to_owned)
 }
 
 fn number(status: &Value, field: &str) -> Option<u32> {

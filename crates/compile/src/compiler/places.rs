@@ -6,6 +6,7 @@ use std::sync::Arc;
 use watershed_snapshot::{Content, OwnerName};
 
 use super::Compiler;
+use super::mark::Dirty;
 use super::round::Round;
 use crate::alias::{AliasTo, Names};
 use crate::attached;
@@ -16,8 +17,35 @@ use crate::unsupported;
 use crate::verdict::{Problem, Report, Serving};
 
 impl Compiler {
+    /// Finds out who has what, where something changed or an attached object
+    /// is to be looked at.
+    pub(super) fn compile_names(&mut self, attached: BTreeSet<ObjectRef>, round: &mut Round) {
+        self.place(attached, round);
+        self.settle(round);
+        self.follow_aliases(round);
+    }
+
+    /// Takes up the documents of versions that were made anew, where records
+    /// have moved away from the former ones.
+    pub(super) fn renew_versions(&mut self, round: &mut Round) {
+        loop {
+            let contents = &self.contents;
+            let versions = self.versions.outlived(|version| contents.serves(version));
+            if versions.is_empty() {
+                return;
+            }
+            let dirty = Dirty {
+                versions,
+                ..Dirty::default()
+            };
+            self.compile_versions(&dirty, round);
+            self.compile_policies(&dirty, round);
+            self.compile_names(BTreeSet::new(), round);
+        }
+    }
+
     /// Finds the names of attached objects.
-    pub(super) fn place(&mut self, dirty: BTreeSet<ObjectRef>, round: &mut Round) {
+    fn place(&mut self, dirty: BTreeSet<ObjectRef>, round: &mut Round) {
         let mut objects = std::mem::take(&mut round.attached);
         objects.extend(dirty);
         for object in objects {
@@ -59,7 +87,7 @@ impl Compiler {
     }
 
     /// Settles who has what at the names that changed.
-    pub(super) fn settle(&mut self, round: &mut Round) {
+    fn settle(&mut self, round: &mut Round) {
         let slots = std::mem::take(&mut round.slots);
         for (key, owner) in &slots {
             let Some(settled) = self.settle_one(key, owner) else {
@@ -141,7 +169,7 @@ impl Compiler {
 
     /// Follows the aliases that may lead elsewhere now, after all else is in
     /// its place.
-    pub(super) fn follow_aliases(&mut self, round: &mut Round) {
+    fn follow_aliases(&mut self, round: &mut Round) {
         for (key, owner) in std::mem::take(&mut round.aliases) {
             let followed = self.follow_aliases_at(&key, &owner);
             let Some(zone) = self.zones.get_mut(&key) else {
@@ -217,7 +245,7 @@ impl Compiler {
     pub(super) fn tell_attached(&mut self, round: &mut Round) {
         for object in std::mem::take(&mut round.told) {
             if let Some(report) = self.attached_report(&object) {
-                self.tell(round, object, report);
+                round.tell(object, report);
             }
         }
     }

@@ -7,13 +7,16 @@ use watershed_snapshot::{PolicyVersion, Records, Resource as Served, ResourceKin
 use super::Compiler;
 use crate::contents::{Claimant, Placement, types, version_name};
 use crate::object::{Kind, ObjectKey, ObjectRef};
+use crate::slot::Active;
 use crate::zone::ZoneHead;
 
 impl Compiler {
     /// Tells what was served before, so that what cannot be served as it is
     /// asked for goes on being served as it was, and serial numbers go on from
     /// where they were. It is for all objects that are known at the next
-    /// compilation and serve nothing yet; the rest of it is forgotten then.
+    /// compilation, has precedence over what this compiler fell back to by
+    /// itself, and is forgotten then. Zones and versions that can be served
+    /// already stay as they are.
     pub fn restore(&mut self, resources: Vec<(ResourceName, Served)>) {
         for (name, resource) in resources {
             let key = ObjectKey::new(&name.namespace, &name.name);
@@ -76,11 +79,16 @@ impl Compiler {
         }
     }
 
-    /// Tells which version a record served before, by its number, as the
-    /// status of the record has it. What [`restore`](Self::restore) tells of
-    /// the record has precedence.
-    pub fn restore_active(&mut self, record: &ObjectKey, version: u32) {
-        self.active.insert(record.clone(), version);
+    /// Tells which version a record served before, by its number and digest,
+    /// as the status of the record has them. Without a digest the policy that
+    /// the record refers to now is taken for the one that it served. What
+    /// [`restore`](Self::restore) tells of the record has precedence.
+    pub fn restore_active(&mut self, record: &ObjectKey, version: u32, digest: Option<&str>) {
+        let active = Active {
+            number: version,
+            digest: digest.map(str::to_owned),
+        };
+        self.active.insert(record.clone(), active);
         let object = ObjectRef::new(Kind::PolicyRecord, record.clone());
         self.dirty.attached.insert(object);
     }
@@ -90,9 +98,6 @@ impl Compiler {
         self.contents.end_restoration();
         self.restored_heads.clear();
         self.active.clear();
-        let contents = &self.contents;
-        self.versions
-            .forget_orphans(|version| contents.serves(version));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One compilation: versions, policies, and all that is looked at on its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_snapshot::OwnerName;
 
@@ -17,6 +17,8 @@ use crate::{checks, traffic_policy};
 #[derive(Debug, Default)]
 pub(super) struct Round {
     pub(super) changes: Changes,
+    /// What is to be said, the last of each object.
+    reports: BTreeMap<ObjectRef, Report>,
     /// Versions that records see differently.
     pub(super) seen: BTreeSet<ObjectKey>,
     /// Versions that are something else to be served.
@@ -40,27 +42,32 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn finish(self) -> Changes {
-        let mut changes = self.changes;
-        changes.resources.sort_by(|(a, _), (b, _)| a.cmp(b));
-        changes.verdicts.sort_by(|a, b| a.object.cmp(&b.object));
-        changes.gone.sort();
-        changes
+    /// Notes what is to be said about an object.
+    pub(super) fn tell(&mut self, object: ObjectRef, report: Report) {
+        self.reports.insert(object, report);
     }
 }
 
 impl Compiler {
-    /// Notes what is to be said about an object, if it is something new.
-    pub(super) fn tell(&mut self, round: &mut Round, object: ObjectRef, report: Report) {
-        let verdict = report.verdict(object.clone());
-        if self.verdicts.get(&object) != Some(&verdict) {
-            self.verdicts.insert(object, verdict.clone());
-            round.changes.verdicts.push(verdict);
+    /// Ends a compilation: what was said before about an object is not said
+    /// again.
+    pub(super) fn finish(&mut self, round: Round) -> Changes {
+        let mut changes = round.changes;
+        for (object, report) in round.reports {
+            let verdict = report.verdict(object.clone());
+            if self.verdicts.get(&object) != Some(&verdict) {
+                self.verdicts.insert(object, verdict.clone());
+                changes.verdicts.push(verdict);
+            }
         }
+        changes.resources.sort_by(|(a, _), (b, _)| a.cmp(b));
+        changes.gone.sort();
+        changes
     }
 
     /// Notes that an object is gone.
     pub(super) fn retract(&mut self, round: &mut Round, object: &ObjectRef) {
+        round.reports.remove(object);
         if self.verdicts.remove(object).is_some() {
             round.changes.gone.push(object.clone());
         }
@@ -68,7 +75,8 @@ impl Compiler {
 
     pub(super) fn compile_versions(&mut self, dirty: &Dirty, round: &mut Round) {
         for key in &dirty.versions {
-            let updated = self.versions.update(&self.resources, key);
+            let is_held = |version: &ObjectKey| self.contents.holds(version);
+            let updated = self.versions.update(&self.resources, key, is_held);
             if updated.concerns_records {
                 round.seen.insert(key.clone());
             }
@@ -81,7 +89,7 @@ impl Compiler {
             let found = document.map(|document| dependencies(&key.namespace, document));
             self.dependants.set(&object, found.unwrap_or_default());
             match updated.report {
-                Some(report) => self.tell(round, object, report),
+                Some(report) => round.tell(object, report),
                 None => self.retract(round, &object),
             }
         }
@@ -116,7 +124,7 @@ impl Compiler {
         match policy {
             Some(policy) => {
                 let report = traffic_policy::report(&self.resources, &self.versions, policy);
-                self.tell(round, object, report);
+                round.tell(object, report);
             }
             None => self.retract(round, &object),
         }
@@ -132,7 +140,7 @@ impl Compiler {
                 collection.map(checks::collection)
             };
             match report {
-                Some(report) => self.tell(round, object.clone(), report),
+                Some(report) => round.tell(object.clone(), report),
                 None => self.retract(round, object),
             }
         }

@@ -125,7 +125,7 @@ impl Compiler {
         }
         for key in std::mem::take(&mut round.zones) {
             if let Some(report) = self.zone_report(&key) {
-                self.tell(round, zone_object(&key), report);
+                round.tell(zone_object(&key), report);
             }
         }
     }

@@ -5,11 +5,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod arrival;
 mod digest;
 mod documents;
+mod follower;
 mod incremental;
 mod minting;
 mod properties;
+mod restart;
 mod serving;
 mod support;
 mod universe;

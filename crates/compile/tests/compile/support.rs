@@ -72,20 +72,23 @@ pub(crate) fn mint_into(compiler: &mut Compiler) {
 /// The versions that are to be made.
 fn to_make(resources: &Resources) -> Vec<TrafficPolicyVersion> {
     let plans = mint::plan(resources).into_iter();
-    let made = plans.filter_map(|(policy, plan)| {
-        let mint::Mint::Make(new) = plan else {
-            return None;
-        };
-        let mut version = TrafficPolicyVersion::new(&new.key.name, new.spec);
-        version.metadata.namespace = Some(new.key.namespace);
-        let owner = format!(
-            "{{apiVersion: watershed.dev/v1alpha1, kind: TrafficPolicy, name: {}, uid: u}}",
-            policy.name
-        );
-        version.metadata.owner_references = Some(vec![serde_yaml::from_str(&owner).unwrap()]);
-        Some(version)
-    });
+    let made = plans.filter_map(|(policy, plan)| minted(&policy, plan));
     made.collect()
+}
+
+/// The version that is to be made of a policy.
+pub(crate) fn minted(policy: &ObjectKey, plan: mint::Mint) -> Option<TrafficPolicyVersion> {
+    let mint::Mint::Make(new) = plan else {
+        return None;
+    };
+    let mut version = TrafficPolicyVersion::new(&new.key.name, new.spec);
+    version.metadata.namespace = Some(new.key.namespace);
+    let owner = format!(
+        "{{apiVersion: watershed.dev/v1alpha1, kind: TrafficPolicy, name: {}, uid: u}}",
+        policy.name
+    );
+    version.metadata.owner_references = Some(vec![serde_yaml::from_str(&owner).unwrap()]);
+    Some(version)
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
