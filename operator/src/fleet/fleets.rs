@@ -82,13 +82,13 @@ impl Fleets {
             }
         }
         self.known = true;
-        self.wanted.clone_from(&wanted);
+        self.wanted = wanted;
         let mut actions = Vec::new();
         for (fleet, changes) in split {
             if !self.publishers.contains_key(&fleet) {
                 actions.extend(self.begin(now, &fleet));
             }
-            let wanted = wanted.clone();
+            let wanted = self.wanted.clone();
             actions.extend(self.handle(now, &fleet, Event::Desired { changes, wanted }));
         }
         actions

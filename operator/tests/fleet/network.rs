@@ -39,7 +39,7 @@ pub(crate) const OPERATORS: [&str; 2] = ["operator-0", "operator-1"];
 pub(crate) const NODES: [&str; 3] = ["node-0", "node-1", "node-2"];
 const PORT: u16 = 8443;
 const TRUST_DOMAIN: &str = "watershed";
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Simulated time moves by this.
 const TICK: Duration = Duration::from_millis(5);
@@ -112,8 +112,8 @@ impl Network {
             let tls = ServerTls::new(&server_bundle(&authority)).expect("a server");
             network.add_operator(operator, tls);
         }
-        for node in 0..NODES.len() {
-            let directory = files.join(NODES[node]);
+        for (node, name) in NODES.into_iter().enumerate() {
+            let directory = files.join(name);
             std::fs::create_dir_all(&directory).expect("a directory");
             tls::write(&directory, &node_bundle(&authority, node)).expect("files");
             network.add_node(node, directory, known);
@@ -243,14 +243,14 @@ impl Network {
 
     /// No node goes back while it runs.
     fn check(&mut self) {
-        for node in 0..NODES.len() {
+        for (node, name) in NODES.into_iter().enumerate() {
             let Some((start, id)) = self.served(node) else {
                 continue;
             };
             if let Some((former_start, former)) = self.seen.insert(node, (start, id))
                 && former_start == start
             {
-                assert!(former <= id, "{} went from {former} to {id}", NODES[node]);
+                assert!(former <= id, "{name} went from {former} to {id}");
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::content::{put, put_zone, remove};
 use crate::network::{NODES, Network, OPERATORS};
 
 const ALL: &[usize] = &[0, 1];
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

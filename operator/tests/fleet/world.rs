@@ -170,18 +170,17 @@ impl World {
     /// Changes the desired state. Operators of which `sees` is false learn of
     /// it with the next change that they see.
     pub(crate) fn desire(&mut self, changes: Vec<Change>, sees: impl Fn(usize) -> bool) {
-        for (name, content) in &changes {
+        for operator in &mut self.operators {
+            operator.unseen.extend(changes.iter().cloned());
+        }
+        for (name, content) in changes {
             match content {
-                Some(content) => self.desired.insert(name.clone(), content.clone()),
-                None => self.desired.remove(name),
+                Some(content) => self.desired.insert(name, content),
+                None => self.desired.remove(&name),
             };
         }
-        for operator in 0..self.operators.len() {
-            self.operators[operator].unseen.extend(changes.clone());
-            if sees(operator) {
-                self.catch_up(operator);
-            }
-        }
+        let seeing = (0..self.operators.len()).filter(|operator| sees(*operator));
+        seeing.for_each(|operator| self.catch_up(operator));
     }
 
     pub(crate) fn catch_up(&mut self, operator: usize) {

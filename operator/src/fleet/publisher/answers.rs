@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::{Nack, NackReason, NodeMessage, OperatorMessage};
-use watershed_snapshot::{Digest, Fault, Held, ResourceName, ResourceSet};
+use watershed_snapshot::{Digest, Encoded, Fault, Held, ResourceName, ResourceSet};
 
 use super::node::{Knowledge, Rejection, Work};
 use super::offer::OfferState;
@@ -191,7 +191,7 @@ impl Publisher {
         let mut own = Vec::new();
         let mut quarantined = false;
         for fault in faults {
-            let Some(form) = offered.get(&fault.resource).map(|encoded| encoded.hash()) else {
+            let Some(form) = offered.get(&fault.resource).map(Encoded::hash) else {
                 continue;
             };
             if self.quarantine(name, fault, form) {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use watershed_proto::OLDEST_FORMAT;
-use watershed_snapshot::{Content as Placement, Digest, Resource, ResourceName, ResourceSet};
+use watershed_snapshot::{
+    Content as Placement, Digest, Encoded, Resource, ResourceName, ResourceSet,
+};
 
 use crate::fleet::NodeName;
 use crate::fleet::event::Content;
@@ -58,7 +60,7 @@ impl Desired {
 
     /// Whether `set` has `name` as desired.
     pub(super) fn is_form_in(&self, name: &ResourceName, set: &ResourceSet) -> bool {
-        let form = |set: &ResourceSet| set.get(name).map(|encoded| encoded.hash());
+        let form = |set: &ResourceSet| set.get(name).map(Encoded::hash);
         form(&self.set).is_some() && form(&self.set) == form(set)
     }
 
@@ -69,7 +71,7 @@ impl Desired {
 
     /// The form of `name` that is to be published.
     pub(super) fn target_form(&self, name: &ResourceName) -> Option<Digest> {
-        self.target.get(name).map(|encoded| encoded.hash())
+        self.target.get(name).map(Encoded::hash)
     }
 
     pub(super) fn refused(&self) -> &BTreeMap<ResourceName, Refusal> {
@@ -87,15 +89,15 @@ impl Desired {
         acked: &ResourceSet,
     ) -> Vec<ResourceName> {
         self.known = true;
-        let changed: Vec<ResourceName> = changes
+        let renewed: Vec<ResourceName> = changes
             .into_iter()
             .filter_map(|(name, content)| self.put(&name, content).then_some(name))
             .collect();
-        if changed.iter().any(|name| self.refused.contains_key(name)) {
+        if renewed.iter().any(|name| self.refused.contains_key(name)) {
             self.lift(acked);
         }
-        self.refresh(&changed, acked);
-        changed
+        self.refresh(&renewed, acked);
+        renewed
     }
 
     fn put(&mut self, name: &ResourceName, content: Option<Content>) -> bool {
@@ -222,7 +224,7 @@ impl Desired {
     /// What everybody serves already is not taken away because somebody came
     /// who cannot read it.
     fn holds_back(&self, name: &ResourceName, format: u32, acked: &ResourceSet) -> bool {
-        let form = |set: &ResourceSet| set.get(name).map(|encoded| encoded.hash());
+        let form = |set: &ResourceSet| set.get(name).map(Encoded::hash);
         format > self.format && form(&self.set) != form(acked)
     }
 

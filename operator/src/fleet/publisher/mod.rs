@@ -163,9 +163,9 @@ impl Publisher {
         wanted: BTreeSet<ResourceName>,
     ) {
         self.wanted = wanted;
-        let changed = self.desired.change(changes, &self.offers.acked);
+        let renewed = self.desired.change(changes, &self.offers.acked);
         let current = self.offers.current.as_ref();
-        for name in &changed {
+        for name in &renewed {
             if !self.desired.is_desired(name) {
                 self.carried.removed(name);
                 continue;

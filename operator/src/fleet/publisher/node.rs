@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::Hello;
-use watershed_snapshot::{Delta, Digest, Held, ResourceName, ResourceSet, SnapshotId};
+use watershed_snapshot::{Delta, Digest, Encoded, Held, ResourceName, ResourceSet, SnapshotId};
 
 use crate::fleet::StreamId;
 use crate::fleet::event::Ending;
@@ -181,7 +181,7 @@ impl Rejection {
 
     /// Whether the node is to be asked again, with `target`.
     pub(super) fn is_over(&self, now: Instant, target: &ResourceSet) -> bool {
-        let form = |name: &ResourceName| target.get(name).map(|encoded| encoded.hash());
+        let form = |name: &ResourceName| target.get(name).map(Encoded::hash);
         let changed = |(name, hash, _): &(ResourceName, Digest, String)| form(name) != Some(*hash);
         self.retry_at.is_some_and(|at| at <= now) || self.faults.iter().any(changed)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::{OperatorMessage, decode};
-use watershed_snapshot::{Digest, Held, Resource, ResourceName, ResourceSet};
+use watershed_snapshot::{Digest, Encoded, Held, Resource, ResourceName, ResourceSet};
 
 use super::desired::versions_bound;
 use super::node::{Knowledge, Node, Way, Work, differing};
@@ -314,7 +314,7 @@ impl Interview {
             .filter_map(move |bucket| holdings?.get(&bucket))
             .flatten()
             .map(|(name, hash)| (name, *hash))
-            .filter(|(name, hash)| target.get(name).map(|encoded| encoded.hash()) != Some(*hash))
+            .filter(|(name, hash)| target.get(name).map(Encoded::hash) != Some(*hash))
     }
 
     /// Resources whose content the node has not been asked for.
