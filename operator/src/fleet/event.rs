@@ -37,9 +37,10 @@ pub enum Event {
     Desired {
         /// What differs.
         changes: Vec<(ResourceName, Option<Content>)>,
-        /// Resources that ought to be served but cannot be compiled, and whose
-        /// last form is not known: they are asked back from the nodes before
-        /// the first publication. Replaces the former set.
+        /// Resources whose last form is to be known, for they cannot be compiled
+        /// as they are asked for, or heads of zones with serial numbers to
+        /// exceed: where nodes have them otherwise than desired, they are asked
+        /// back before the first publication. Replaces the former set.
         wanted: BTreeSet<ResourceName>,
     },
     /// The answer to [`Action::Read`].

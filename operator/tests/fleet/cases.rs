@@ -6,7 +6,7 @@ use watershed_operator::fleet::Cause;
 use watershed_proto::Location;
 use watershed_snapshot::{SnapshotId, Term};
 
-use crate::content::{put, put_in_format, put_zone, record_name, remove};
+use crate::content::{put, put_in_format, put_zone, record_name, remove, zone};
 use crate::world::{Fate, World, node_name};
 
 /// No nodes.
@@ -258,6 +258,28 @@ fn a_new_leader_keeps_what_cannot_be_compiled_now() {
         assert_eq!(world.form(node, &record_name(1)), served, "n{node}");
     }
     assert_eq!(with_desired(&world, 2), [0, 1, 2]);
+}
+
+#[test]
+fn a_new_leader_learns_what_it_would_publish_otherwise() {
+    let (zone, _) = zone();
+    for (edition, recalled) in [(1, vec![]), (2, vec![zone.clone(), record_name(1)])] {
+        let mut world = three_nodes();
+        edit(&mut world, 1, 1);
+        world.settle(0);
+        let served = world.form(0, &record_name(1));
+        world.crash_operator(0);
+        // The compiler of the new leader falls back to an older form of record
+        // 1; record 0 it has as nodes have it, and so it has the zone's head.
+        world.desire(vec![put(1, edition)], |_| false);
+        world.operators[1].wanted = [zone.clone(), record_name(0), record_name(1)].into();
+        world.lead(1, 2, |_| {});
+        world.settle(1);
+        assert_eq!(world.operators[1].recalled, recalled);
+        for node in 0..3 {
+            assert_eq!(world.form(node, &record_name(1)), served, "n{node}");
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod offering;
 mod progress;
 mod queries;
 mod restore;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;

@@ -6,10 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use watershed_proto::{OperatorMessage, decode};
+use watershed_proto::OperatorMessage;
 use watershed_snapshot::{Digest, Encoded, Held, Resource, ResourceName, ResourceSet};
 
-use super::desired::versions_bound;
 use super::node::{Knowledge, Node, Way, Work, differing};
 use super::offer::{Offer, OfferState};
 use super::offering::inquiries;
@@ -206,38 +205,7 @@ impl Publisher {
                 self.offers.acked = set.clone();
             }
         }
-        self.wanted_of(&set)
-    }
-
-    /// Resources of `set` that are wanted and not desired, with the versions
-    /// that they bind.
-    fn wanted_of(&self, set: &ResourceSet) -> Vec<(ResourceName, Resource)> {
-        let mut names: BTreeSet<ResourceName> = BTreeSet::new();
-        for name in self
-            .wanted
-            .iter()
-            .filter(|name| !self.desired.is_desired(name))
-        {
-            if let Some(encoded) = set.get(name) {
-                names.insert(name.clone());
-                names.extend(versions_bound(name, encoded.bytes()));
-            }
-        }
-        let undesired = names
-            .into_iter()
-            .filter(|name| !self.desired.is_desired(name));
-        undesired
-            .filter_map(|name| {
-                let bytes = set.get(&name)?.bytes();
-                match decode(&name, bytes) {
-                    Ok(resource) => Some((name, resource)),
-                    Err(error) => {
-                        tracing::warn!(resource = %name, %error, "cannot read what a node serves");
-                        None
-                    }
-                }
-            })
-            .collect()
+        self.wanted_of(&set, target)
     }
 
     /// What is recorded is known to be `set`, and in service.
