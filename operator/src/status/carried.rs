@@ -132,8 +132,14 @@ impl Told<'_> {
     }
 }
 
+/// Whether there is nothing more to tell of a change: the condition holds and
+/// the numbers are final. Numbers alone may be those of the change before.
+pub(super) fn is_final(programmed: &Draft, fleet: Option<&FleetProgress>) -> bool {
+    programmed.holds && is_complete(fleet)
+}
+
 /// Whether numbers are final.
-pub(super) fn is_complete(fleet: Option<&FleetProgress>) -> bool {
+fn is_complete(fleet: Option<&FleetProgress>) -> bool {
     fleet.is_some_and(|fleet| fleet.complete_time.is_some())
 }
 

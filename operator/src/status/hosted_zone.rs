@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use watershed_compile::{ConditionType, Verdict, ZoneCounts};
 use watershed_crd::hosted_zone::{Delegation, HostedZoneSpec, HostedZoneStatus, ZoneRecordCounts};
 
-use super::carried::{Told, is_complete};
+use super::carried::{Told, is_final};
 use super::{Carried, Draft, Found, Subject, Waiting, count, counted};
 
 /// What the status of a zone is made of.
@@ -51,6 +51,7 @@ pub fn hosted_zone(input: ZoneInput<'_>) -> Found<HostedZoneStatus> {
     let accepted = input
         .fault
         .map_or_else(|| Draft::of(verdict, ConditionType::Accepted), Draft::fault);
+    let awaits_nodes = verdict.is_ready() && !is_final(&programmed, fleet.as_ref());
     let ready = Draft::holds("Ready", "Programmed", programmed.message.clone());
     let ready = held(&input).unwrap_or(ready);
     let drafts = vec![
@@ -61,7 +62,7 @@ pub fn hosted_zone(input: ZoneInput<'_>) -> Found<HostedZoneStatus> {
     let subject = Subject::new(&before.conditions, generation, now);
     let (conditions, again) = subject.conditions(drafts, ready, None);
     Found {
-        awaits_nodes: verdict.is_ready() && !is_complete(fleet.as_ref()),
+        awaits_nodes,
         status: HostedZoneStatus {
             observed_generation: Some(generation),
             conditions,

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use watershed_compile::{ConditionType, Verdict};
 use watershed_crd::policy_record::{Cause, PolicyRecordSpec, PolicyRecordStatus, ServedVersion};
 
-use super::carried::{Told, is_complete};
+use super::carried::{Told, is_final};
 use super::{Carried, Draft, Found, Subject};
 
 /// How many versions a history holds.
@@ -93,7 +93,7 @@ pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
         answers: before.answers.clone(),
     };
     Found {
-        awaits_nodes: verdict.is_ready() && !is_complete(status.fleet.as_ref()),
+        awaits_nodes: verdict.is_ready() && !is_final(&programmed, status.fleet.as_ref()),
         status,
         again,
     }

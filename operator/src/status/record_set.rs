@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use watershed_compile::{ConditionType, Verdict};
 use watershed_crd::record_set::RecordSetStatus;
 
-use super::carried::{Told, is_complete};
+use super::carried::{Told, is_final};
 use super::{Carried, Draft, Found, Subject};
 
 /// What the status of a record set is made of.
@@ -45,6 +45,7 @@ pub fn record_set(input: RecordSetInput<'_>) -> Found<RecordSetStatus> {
     let accepted = input
         .fault
         .map_or_else(|| Draft::of(verdict, ConditionType::Accepted), Draft::fault);
+    let awaits_nodes = verdict.is_ready() && !is_final(&programmed, fleet.as_ref());
     let ready = Draft::holds("Ready", "Programmed", programmed.message.clone());
     let drafts = vec![
         accepted,
@@ -54,7 +55,7 @@ pub fn record_set(input: RecordSetInput<'_>) -> Found<RecordSetStatus> {
     let subject = Subject::new(&before.conditions, generation, now);
     let (conditions, again) = subject.conditions(drafts, ready, None);
     Found {
-        awaits_nodes: verdict.is_ready() && !is_complete(fleet.as_ref()),
+        awaits_nodes,
         status: RecordSetStatus {
             observed_generation: Some(generation),
             conditions,
