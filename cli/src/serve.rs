@@ -12,6 +12,7 @@ mod standalone;
 mod state_dir;
 mod watch;
 mod welcome;
+mod world;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

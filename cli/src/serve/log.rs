@@ -42,12 +42,12 @@ impl Log {
     }
 
     /// Says what is new about objects, and what is served.
-    pub(super) fn verdicts(&mut self, verdicts: &[Verdict]) {
+    pub(super) fn verdicts(&mut self, verdicts: &[&Verdict]) {
         self.troubles(verdicts);
         self.servings(verdicts);
     }
 
-    fn troubles(&mut self, verdicts: &[Verdict]) {
+    fn troubles(&mut self, verdicts: &[&Verdict]) {
         let mut conditions = BTreeMap::new();
         for verdict in verdicts {
             let mut failing = verdict
@@ -76,7 +76,7 @@ impl Log {
         self.conditions = conditions;
     }
 
-    fn servings(&mut self, verdicts: &[Verdict]) {
+    fn servings(&mut self, verdicts: &[&Verdict]) {
         let serving: BTreeMap<ObjectRef, Serving> = verdicts
             .iter()
             .filter_map(|verdict| Some((verdict.object.clone(), verdict.serving.clone()?)))

@@ -61,6 +61,11 @@ impl Manifests {
             .map(|(identity, object)| (identity, &object.value))
     }
 
+    /// The object of that identity.
+    pub(super) fn get(&self, identity: &Identity) -> Option<&Value> {
+        self.objects.get(identity).map(|object| &object.value)
+    }
+
     /// Reads the directory anew. An object with faults keeps the form that
     /// `self` has of it; a file that cannot be read keeps its objects.
     pub(super) fn read(&self, directory: &Path) -> Reading {
