@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// The shortest wait.
-const SHORTEST: Duration = Duration::from_millis(200);
-/// The longest wait.
-const LONGEST: Duration = Duration::from_secs(10);
+pub(super) const SHORTEST: Duration = Duration::from_millis(200);
+/// The longest wait. A new leader counts its nodes after five seconds.
+const LONGEST: Duration = Duration::from_secs(4);
 
 /// Waits of a random length up to a limit that doubles: the nodes of a fleet
 /// lose an operator at the same moment, and should not all come back at one.
@@ -45,7 +45,7 @@ mod tests {
     fn waits_grow_to_a_limit_and_begin_anew() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..8).map(|_| backoff.wait(1.0).as_millis()).collect();
-        assert_eq!(waits, [400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
+        assert_eq!(waits, [400, 800, 1600, 3200, 4000, 4000, 4000, 4000]);
         assert_eq!(backoff.wait(0.0), SHORTEST);
         backoff.reset();
         assert_eq!(backoff.wait(0.5), Duration::from_millis(300));

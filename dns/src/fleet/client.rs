@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, SHORTEST};
 use super::connect::Connect;
 use super::member::Input;
 use super::metrics::Metrics;
@@ -100,14 +100,22 @@ impl<C: Connect> Client<C> {
     /// Goes through the operators, again and again, until the member stops.
     pub(super) async fn run(mut self) {
         let addresses = self.operators.addresses.clone();
-        for address in addresses.iter().cycle() {
-            if let Some(leader) = self.visit(address).await {
-                // That one knows better, or has been deposed as well.
-                self.visit(&leader).await;
+        loop {
+            for (number, address) in addresses.iter().enumerate() {
+                if number > 0 {
+                    let pause = SHORTEST.mul_f64(rand::rng().random());
+                    tokio::time::sleep(pause).await;
+                }
+                if let Some(leader) = self.visit(address).await {
+                    // That one knows better, or has been deposed as well.
+                    self.visit(&leader).await;
+                }
+                if self.member.is_closed() {
+                    return;
+                }
             }
-            if self.member.is_closed() {
-                return;
-            }
+            // Only when nobody would have it: one replica that is gone is no
+            // reason to keep the others waiting.
             let wait = self.backoff.wait(rand::rng().random());
             tokio::time::sleep(wait).await;
         }
