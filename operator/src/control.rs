@@ -26,6 +26,7 @@ pub use dry_run::dry_run;
 pub use metrics::Metrics;
 
 use self::controller::Controller;
+use crate::explain::explain;
 use crate::fleet::{Hub, HubEvent};
 use crate::leader::{Guard, Role};
 use crate::watch::{Change, Watches, WatchesConfig};
@@ -148,10 +149,20 @@ async fn begin(
     config: &ControlConfig,
     shutdown: &CancellationToken,
 ) -> Option<Watches> {
+    let mut said = None;
     loop {
         match Watches::start(client, &config.watches).await {
             Ok(watches) => return Some(watches),
-            Err(error) => tracing::warn!(%error, "cannot reach the API server; trying again"),
+            Err(error) => {
+                let error = Some(explain(&error));
+                if error != said {
+                    tracing::warn!(
+                        error,
+                        "cannot reach the API server; trying until it answers"
+                    );
+                }
+                said = error;
+            }
         }
         tokio::select! {
             () = shutdown.cancelled() => return None,

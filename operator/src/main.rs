@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use kube::Client;
 use watershed_operator::control;
+use watershed_operator::explain::explain;
 
 use args::{Cli, Command, Run};
 
@@ -40,9 +41,9 @@ fn main() -> ExitCode {
 fn say(command: &Command, error: &anyhow::Error) {
     match command {
         Command::Run(run) if !run.rehearse => {
-            tracing::error!(error = format!("{error:#}"), "the operator cannot go on");
+            tracing::error!(error = explain(error.as_ref()), "the operator cannot go on");
         }
-        _ => eprintln!("error: {error:#}"),
+        _ => eprintln!("error: {}", explain(error.as_ref())),
     }
 }
 
@@ -70,7 +71,8 @@ async fn carry_out(command: &Command) -> anyhow::Result<()> {
 
 async fn dry_run(run: &Run) -> anyhow::Result<()> {
     let config = run.control(&run.identity());
-    print!("{}", control::dry_run(client().await?, &config).await?);
+    let plan = control::dry_run(client().await?, &config).await;
+    print!("{}", plan.context("the cluster cannot be read")?);
     Ok(())
 }
 

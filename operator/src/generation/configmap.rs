@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use watershed_snapshot::{Digest, Held, SnapshotId, Term};
 
 use super::{ClaimError, GenerationStore, Record, StoreError};
+use crate::explain::explain;
 use crate::fleet::FleetName;
 
 /// Name of the `ConfigMap`, in the operator's own namespace.
@@ -54,7 +55,7 @@ impl ConfigMapStore {
     fn unavailable(&self, fleet: &FleetName, error: &kube::Error) -> StoreError {
         StoreError::Unavailable {
             place: self.place(fleet),
-            message: error.to_string(),
+            message: explain(error),
         }
     }
 

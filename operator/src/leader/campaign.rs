@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::candidate::{Action, Candidate, Purpose, Write};
+use super::candidate::{Action, Candidate, Loss, Purpose, Write};
 use super::guard::Guard;
 use super::store::{Failure, LeaseStore};
 use super::{LeaderConfig, Role};
@@ -128,6 +128,12 @@ impl Campaign {
             return;
         }
         match (&former, &role, self.candidate.loss()) {
+            (Role::Leading { term }, Role::Following { .. }, Some(Loss::GivenUp)) => {
+                tracing::info!(
+                    term = term.0,
+                    "this replica leads no longer, as it was told"
+                );
+            }
             (Role::Leading { term }, Role::Following { .. }, Some(why)) => {
                 tracing::warn!(term = term.0, %why, "this replica no longer leads");
             }

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::lease::{ADDRESS, Found, Lease};
+use crate::explain::explain;
 use crate::object::FIELD_MANAGER;
 
 /// Why a request was without success.
@@ -108,8 +109,7 @@ fn failure(error: kube::Error) -> Failure {
         kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound" => {
             missing(&status.message)
         }
-        kube::Error::Api(status) => Failure::Unknown(status.message.clone()),
-        error => Failure::Unknown(error.to_string()),
+        error => Failure::Unknown(explain(&error)),
     }
 }
 

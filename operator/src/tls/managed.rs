@@ -169,16 +169,20 @@ impl Managed {
     /// Waits until there is a certificate for the operator, which this replica
     /// makes when `leading` says that it leads.
     pub async fn obtain(&self, leading: &mut watch::Receiver<bool>) -> ServerTls {
+        let mut said = None;
         loop {
             let lead = *leading.borrow_and_update();
-            match self.look(lead).await {
-                Ok(Some(bundle)) => match ServerTls::new(&bundle) {
-                    Ok(tls) => return tls,
-                    Err(error) => tracing::error!(%error, "cannot use the operator's certificate"),
-                },
-                Ok(None) => {}
-                Err(error) => tracing::error!(%error, "there is no certificate yet"),
+            let found = self.look(lead).await;
+            let usable = found.and_then(|found| found.as_ref().map(ServerTls::new).transpose());
+            let error = match usable {
+                Ok(Some(tls)) => return tls,
+                Ok(None) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(error) = error.as_ref().filter(|_| error != said) {
+                tracing::error!(error, "there is no certificate yet; trying until there is");
             }
+            said = error;
             tokio::select! {
                 () = tokio::time::sleep(LOOK_SOON) => {}
                 _ = leading.changed() => {}

@@ -12,6 +12,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::TlsError;
+use crate::explain::explain;
 
 /// The entries of a Secret, and which version of it that is.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl KubeSecrets {
 
     async fn get(&self, name: &str) -> Result<Option<SecretData>, TlsError> {
         let found = self.api.get_opt(name).await;
-        let Some(secret) = found.map_err(|error| self.failed(name, error))? else {
+        let Some(secret) = found.map_err(|error| self.failed(name, explain(&error)))? else {
             return Ok(None);
         };
         let entries =
@@ -126,7 +127,7 @@ impl KubeSecrets {
         match written {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(false),
-            Err(error) => Err(self.failed(name, error)),
+            Err(error) => Err(self.failed(name, explain(&error))),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The tasks that watch.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use kube::core::DynamicObject;
 use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::listing::Listing;
 use super::{Change, Source, gateway};
+use crate::explain::explain;
 use crate::object::ObjectKind;
 
 /// How often it is looked whether the Gateway API was installed.
@@ -162,7 +164,8 @@ impl Watch {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
-                    failing = false;
+                    // That one begins an attempt, and says nothing of its end.
+                    failing &= matches!(event, Event::Init);
                     for change in listing.take(event) {
                         if changes.send(change).await.is_err() {
                             return;
@@ -172,7 +175,8 @@ impl Watch {
                 // Said once; it is tried again until it succeeds.
                 Err(error) if !failing => {
                     failing = true;
-                    tracing::warn!(kind = %self.source, %error, "a watch was interrupted");
+                    let error = explain(&error);
+                    tracing::warn!(kind = %self.source, error, "a watch was interrupted");
                 }
                 Err(error) => tracing::debug!(kind = %self.source, %error, "a watch still fails"),
             }
@@ -214,12 +218,20 @@ async fn look_for_gateways(
 #[derive(Default)]
 struct Pauses {
     attempt: u32,
+    last: Option<Instant>,
 }
+
+/// A watch that went well for so long is begun anew after a short pause.
+const WENT_WELL: Duration = Duration::from_secs(10);
 
 impl Iterator for Pauses {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        if (self.last.replace(now)).is_some_and(|last| now - last > WENT_WELL) {
+            self.attempt = 0;
+        }
         let pause = Duration::from_millis(200).saturating_mul(1 << self.attempt.min(5));
         self.attempt += 1;
         Some(pause.min(Duration::from_secs(5)))
@@ -227,7 +239,7 @@ impl Iterator for Pauses {
 }
 
 impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.attempt = 0;
-    }
+    /// Every event asks for that, also the one that begins an attempt: time
+    /// tells better whether an attempt succeeded.
+    fn reset(&mut self) {}
 }
