@@ -167,6 +167,33 @@ fn a_refused_resource_stays_as_it_was_and_the_others_go_on() {
 }
 
 #[test]
+fn a_refusal_is_not_answered_with_the_same_offer_at_once() {
+    let mut world = World::new(2, 1);
+    world.refuse(1, &[record_name(1)]);
+    world.start_node(1);
+    world.desire(vec![put_zone(), put(0, 0), put(1, 1)], |_| true);
+    world.lead(0, 1, |_| {});
+    // Nobody is there, and the generation is activated for whoever comes.
+    world.flow();
+    world.pass(Duration::from_secs(3));
+    world.flow();
+    assert!(world.view(0).active);
+    // Nothing can be recorded from now on, so that it stays the newest one.
+    world.connect(1, 0);
+    for _ in 0..20 {
+        while world.deliver_up(1) || world.deliver_down(1) {}
+        world.answer_request(0, Fate::Failed);
+        world.pass(Duration::from_millis(100));
+    }
+    let sent = world.count_puts(1);
+    assert!((3..=9).contains(&sent), "{sent} in two seconds");
+    assert!(world.view(0).nodes[0].rejected.is_some());
+    world.settle(0);
+    assert_eq!(with_desired(&world, 0), [0, 1]);
+    assert_eq!(with_desired(&world, 1), NOBODY);
+}
+
+#[test]
 fn a_new_content_is_tried_even_if_the_former_was_refused() {
     let mut world = World::new(2, 1);
     world.refuse(0, &[record_name(1)]);

@@ -180,7 +180,7 @@ impl Run {
         }
         self.world.crash_operator(1);
         self.lead(0);
-        self.world.run_until(0, Duration::from_secs(200), healed)
+        self.world.run_until(0, Duration::from_secs(100), healed)
     }
 }
 
@@ -212,11 +212,14 @@ fn a_refusal_concerns_nothing_else(world: &World, refusing: usize) -> bool {
 }
 
 fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
     ProptestConfig {
-        max_shrink_iters: 5_000,
+        // A run takes some 30 ms. PROPTEST_CASES asks for more.
+        cases: usual.cases / 2,
+        max_shrink_iters: 3000,
         // Faults that were found are cases of their own.
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..usual
     }
 }
 

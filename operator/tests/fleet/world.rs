@@ -551,7 +551,7 @@ impl World {
 
     /// Carries everything that is on its way, until nothing is.
     pub(crate) fn flow(&mut self) {
-        for _ in 0..100_000 {
+        for _ in 0..2_000 {
             let mut any = false;
             for operator in 0..self.operators.len() {
                 any |= self.answer_request(operator, Fate::Answered);

@@ -188,29 +188,33 @@ impl Publisher {
     /// quarantined; what others serve already is the node's own problem.
     fn hear_faults(&mut self, now: Instant, name: &NodeName, offer: Held, faults: &[Fault]) {
         let offered = self.offers.set_of(offer).cloned().unwrap_or_default();
-        let mut own = Vec::new();
-        let mut quarantined = false;
+        let (mut quarantined, mut own) = (Vec::new(), Vec::new());
         for fault in faults {
             let Some(form) = offered.get(&fault.resource).map(Encoded::hash) else {
                 continue;
             };
+            let refused = (fault.resource.clone(), form, fault.message.clone());
             if self.quarantine(name, fault, form) {
-                quarantined = true;
+                quarantined.push(refused);
             } else {
-                own.push((fault.resource.clone(), form, fault.message.clone()));
+                own.push(refused);
             }
         }
-        if quarantined {
-            self.offers.abandon_if(offer);
+        let first = faults.first();
+        let message = first.map(|fault| format!("{}: {}", fault.resource, fault.message));
+        let message = message.unwrap_or_default();
+        if quarantined.is_empty() {
+            self.reject(now, name, message, own);
+            self.drop_what_all_refuse(name);
             return;
         }
-        let message = match (own.first(), faults.first()) {
-            (Some((resource, _, why)), _) => format!("{resource}: {why}"),
-            (None, Some(fault)) => format!("{}: {}", fault.resource, fault.message),
-            (None, None) => String::new(),
-        };
-        self.reject(now, name, message, own);
-        self.drop_what_all_refuse(name);
+        self.offers.abandon_if(offer);
+        if self.offers.is_active(offer) {
+            // It cannot be given up, and stays the newest one until another is
+            // recorded.
+            quarantined.extend(own);
+            self.reject(now, name, message, quarantined);
+        }
     }
 
     /// Takes `form` of a resource out of the target, unless it is in service.
