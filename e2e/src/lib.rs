@@ -8,8 +8,10 @@
 //!   again, and that never outlive the test;
 //! - [`dns`]: single queries, and a steady load that records every answer that
 //!   is lost or not as expected;
+//! - [`fleet`]: such a cluster with operators and DNS nodes in it;
 //! - [`certs`]: certificates for the stream between operator and DNS nodes;
 //! - [`wait`]: conditions with a deadline, in place of sleeps;
+//! - [`http`]: pages that programs serve about themselves;
 //! - [`binaries`], [`tools`], [`ports`], [`run_dir`]: where things are.
 //!
 //! Programs of the control plane are built by `make e2e-tools`, those of the
@@ -19,6 +21,8 @@ pub mod binaries;
 pub mod certs;
 pub mod cluster;
 pub mod dns;
+pub mod fleet;
+pub mod http;
 pub mod ports;
 pub mod process;
 mod reaper;
@@ -27,5 +31,6 @@ pub mod tools;
 pub mod wait;
 
 pub use cluster::{Audit, AuditEvent, Cluster, Identity, Options, Version};
+pub use fleet::{Fleet, Setup};
 pub use process::{Launch, Process};
 pub use wait::eventually;

@@ -1,0 +1,187 @@
+//! The first example, as its page has it.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use watershed_e2e::cluster::parse_manifests;
+use watershed_e2e::dns::Question;
+use watershed_e2e::tools::repository;
+
+use crate::support::{Fleet, Setup};
+
+const EXAMPLE: &str = "examples/getting-started";
+
+const RECORDS: [&str; 3] = [
+    "shop/app-example-net",
+    "shop/example-com",
+    "shop/example-org",
+];
+
+/// Networks of the example's page, and what they get.
+const ANSWERS: [(&str, &str, &str); 3] = [
+    ("example.com", "130.149.0.0/16", "198.51.100.49"),
+    ("www.example.com", "133.11.0.0/16", "203.0.113.11"),
+    ("example.org", "128.32.0.0/16", "192.0.2.11"),
+];
+
+/// Everything says that it is ready, and all nodes answer.
+async fn is_served(fleet: &Fleet) -> Result<()> {
+    for record in RECORDS {
+        let found = fleet.ready("PolicyRecord", record).await?;
+        let status = &found["status"];
+        ensure!(status["fleet"]["summary"] == "3/3", "{record}: {status:#}");
+        ensure!(status["activeVersion"] == 1, "{record}: {status:#}");
+    }
+    for zone in ["shop/example-com", "shop/example-net", "shop/example-org"] {
+        fleet.ready("HostedZone", zone).await?;
+    }
+    for set in ["shop/www-example-org-a", "shop/www-example-org-aaaa"] {
+        fleet.ready("RecordSet", set).await?;
+    }
+    fleet.ready("TrafficPolicy", "shop/web").await?;
+    fleet.ready("TrafficPolicyVersion", "shop/web-v1").await?;
+    for (name, network, answer) in ANSWERS {
+        let question = Question::new(name, "A")?.from_subnet(network)?;
+        fleet.answers_everywhere(&question, &[answer]).await?;
+    }
+    Ok(())
+}
+
+/// In one go, with certificates that the operator makes, and as kubectl shows
+/// it.
+#[tokio::test]
+async fn one_apply_and_all_nodes_answer() -> Result<()> {
+    let fleet = Fleet::start(Setup {
+        managed_certificates: true,
+        ..Setup::named("getting-started")
+    })
+    .await?;
+    fleet
+        .cluster
+        .kubectl(["create", "namespace", "shop"])
+        .await?;
+    fleet
+        .cluster
+        .kubectl([
+            "apply",
+            "--server-side",
+            "--filename",
+            &repository().join(EXAMPLE).to_string_lossy(),
+        ])
+        .await?;
+    is_served(&fleet).await?;
+    let records = fleet
+        .cluster
+        .kubectl(["get", "tfr", "--all-namespaces"])
+        .await?;
+    let line = records.lines().find(|line| line.contains("example.com."));
+    let columns: Vec<&str> = line.context("no line")?.split_whitespace().collect();
+    let [
+        _,
+        "example-com",
+        "example.com.",
+        "web",
+        "1",
+        "1",
+        "3/3",
+        "True",
+        _,
+    ] = columns[..]
+    else {
+        anyhow::bail!("{records}");
+    };
+    let events = fleet
+        .cluster
+        .kubectl(["events", "--namespace", "shop"])
+        .await?;
+    ensure!(
+        events.contains("Minted") && events.contains("Served"),
+        "{events}"
+    );
+    let fleets = fleet
+        .cluster
+        .kubectl(["get", "tff", "--all-namespaces"])
+        .await?;
+    ensure!(
+        fleets.contains("3/3") || fleets.contains("default"),
+        "{fleets}"
+    );
+    fleet
+        .status(
+            "DNSFleet",
+            "watershed-system/default",
+            "all nodes are there",
+            |status| status["nodes"]["connected"] == 3 && status["nodes"]["summary"] == "3/3",
+        )
+        .await?;
+    // Tools that know nothing of these kinds can wait for them.
+    let wait = [
+        "wait",
+        "tfr/example-com",
+        "--namespace",
+        "shop",
+        "--for=condition=Ready",
+    ];
+    fleet.cluster.kubectl(wait).await?;
+    Ok(())
+}
+
+/// One object after the other, in orders in which nothing is there yet that an
+/// object refers to.
+#[tokio::test]
+async fn the_order_of_objects_does_not_matter() -> Result<()> {
+    let fleet = Fleet::start(Setup::named("any-order")).await?;
+    fleet
+        .cluster
+        .kubectl(["create", "namespace", "shop"])
+        .await?;
+    let mut objects = objects()?;
+    objects.sort_by_key(|object| object["kind"].as_str().map(ToOwned::to_owned));
+    objects.reverse();
+    for round in 0..3 {
+        // Another order each time: what was last comes first.
+        objects.rotate_right(5 * round);
+        for object in &objects {
+            fleet.cluster.apply_objects(vec![object.clone()], 1).await?;
+        }
+        is_served(&fleet).await?;
+        fleet
+            .cluster
+            .kubectl(["delete", "--namespace", "shop", "tfr,tfrs", "--all"])
+            .await?;
+        fleet
+            .cluster
+            .kubectl([
+                "delete",
+                "--namespace",
+                "shop",
+                "tfz,tfp,tfpv,tfhc",
+                "--all",
+            ])
+            .await?;
+        let question = Question::new("example.com", "A")?;
+        fleet.answers_everywhere(&question, &[]).await?;
+    }
+    Ok(())
+}
+
+fn objects() -> Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    for entry in fs::read_dir(repository().join(EXAMPLE))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            let text = fs::read_to_string(&path)?;
+            objects.extend(parse_manifests(&text)?);
+        }
+    }
+    ensure!(
+        objects.len() > 10,
+        "the example has {} objects",
+        objects.len()
+    );
+    Ok(objects)
+}

@@ -1,0 +1,18 @@
+//! The operator and its fleet on a real control plane: `kubectl apply` goes in,
+//! answers and statuses come out.
+
+#![allow(unreachable_pub, missing_docs)]
+
+mod failures;
+mod fanout;
+mod getting_started;
+mod in_use;
+mod invalid;
+mod measure;
+mod references;
+mod refusal;
+mod shop;
+mod skew;
+mod support;
+mod tenancy;
+mod versions;

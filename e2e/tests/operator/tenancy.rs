@@ -1,0 +1,172 @@
+//! Whose names are whose.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use watershed_e2e::dns::Question;
+
+use crate::support::{Fleet, Setup};
+
+/// A zone of the platform team; two teams, of which one may publish in it.
+const OBJECTS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: dns}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {dns.example.com/zone: example-com}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: blog}
+---
+apiVersion: watershed.dev/v1alpha1
+kind: HostedZone
+metadata: {name: example-com, namespace: dns}
+spec:
+  domain: example.com
+  nameservers: {names: [ns1.example.net.], glue: None}
+  allowedRecords:
+  - namespaces:
+      from: Selector
+      selector: {matchLabels: {dns.example.com/zone: example-com}}
+    names: [www, '*.shop']
+    types: [A, AAAA]
+    kinds: [PolicyRecord, RecordSet]
+";
+
+fn policy(namespace: &str, address: &str) -> String {
+    format!(
+        "
+apiVersion: watershed.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {{name: web, namespace: {namespace}}}
+spec:
+  document:
+    recordTypes: [A]
+    startEndpoint: one
+    endpoints: {{one: {{addresses: [{address}]}}}}
+"
+    )
+}
+
+fn record(namespace: &str, object: &str, name: &str) -> String {
+    format!(
+        "
+apiVersion: watershed.dev/v1alpha1
+kind: PolicyRecord
+metadata: {{name: {object}, namespace: {namespace}}}
+spec:
+  hostedZoneRef: {{name: example-com, namespace: dns}}
+  name: {name}
+  policyRef: {{name: web}}
+  version: 1
+"
+    )
+}
+
+#[tokio::test]
+async fn a_zone_says_who_may_publish_what() -> Result<()> {
+    let fleet = Fleet::start(Setup::named("tenancy")).await?;
+    let cluster = &fleet.cluster;
+    cluster.apply(OBJECTS).await?;
+    cluster.apply(&policy("shop", "192.0.2.1")).await?;
+    cluster.apply(&policy("blog", "192.0.2.2")).await?;
+    let question = Question::new("www.example.com", "A")?;
+
+    // Another namespace, another name, another type.
+    cluster.apply(&record("blog", "www", "www")).await?;
+    cluster.apply(&record("shop", "mail", "mail")).await?;
+    cluster
+        .apply(
+            "
+apiVersion: watershed.dev/v1alpha1
+kind: RecordSet
+metadata: {name: text, namespace: shop}
+spec:
+  hostedZoneRef: {name: example-com, namespace: dns}
+  name: www
+  type: TXT
+  values: ['\"not of a type that is allowed\"']
+",
+        )
+        .await?;
+    for (kind, object) in [
+        ("PolicyRecord", "blog/www"),
+        ("PolicyRecord", "shop/mail"),
+        ("RecordSet", "shop/text"),
+    ] {
+        fleet
+            .fails(kind, object, "Accepted", "NotAllowedByZone")
+            .await?;
+    }
+    fleet.answers_everywhere(&question, &[]).await?;
+    cluster.apply(&record("shop", "www", "www")).await?;
+    fleet.ready("PolicyRecord", "shop/www").await?;
+    fleet.answers_everywhere(&question, &["192.0.2.1"]).await?;
+
+    // Labels of namespaces count as they are now; and the record of the other
+    // team was there first.
+    let label = [
+        "label",
+        "namespace",
+        "blog",
+        "dns.example.com/zone=example-com",
+    ];
+    cluster.kubectl(label).await?;
+    fleet.ready("PolicyRecord", "blog/www").await?;
+    let message = fleet
+        .fails("PolicyRecord", "shop/www", "Accepted", "NameConflict")
+        .await?;
+    ensure!(
+        !message.contains("blog"),
+        "it names the other namespace: {message}"
+    );
+    fleet.answers_everywhere(&question, &["192.0.2.2"]).await
+}
+
+#[tokio::test]
+async fn of_two_that_claim_a_name_the_older_has_it() -> Result<()> {
+    let fleet = Fleet::start(Setup::named("conflict")).await?;
+    let cluster = &fleet.cluster;
+    cluster.apply(OBJECTS).await?;
+    cluster
+        .kubectl([
+            "label",
+            "namespace",
+            "blog",
+            "dns.example.com/zone=example-com",
+        ])
+        .await?;
+    cluster.apply(&policy("shop", "192.0.2.1")).await?;
+    cluster.apply(&policy("blog", "192.0.2.2")).await?;
+    let question = Question::new("www.example.com", "A")?;
+    cluster.apply(&record("shop", "www", "www")).await?;
+    fleet.ready("PolicyRecord", "shop/www").await?;
+    // Ages are told in seconds.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    cluster.apply(&record("blog", "www", "www")).await?;
+    let message = fleet
+        .fails("PolicyRecord", "blog/www", "Accepted", "NameConflict")
+        .await?;
+    ensure!(
+        !message.contains("shop"),
+        "it names the other namespace: {message}"
+    );
+    let stalled = fleet.get("PolicyRecord", "blog/www").await?;
+    let stalled = stalled["status"]["conditions"].to_string();
+    ensure!(stalled.contains("Stalled"), "{stalled}");
+    fleet.answers_everywhere(&question, &["192.0.2.1"]).await?;
+
+    // Not even an edit of the younger one changes that.
+    let ttl = json!({"spec": {"ttlSeconds": 5}});
+    fleet.edit("PolicyRecord", "blog/www", ttl).await?;
+    fleet
+        .fails("PolicyRecord", "blog/www", "Accepted", "NameConflict")
+        .await?;
+    fleet.answers_everywhere(&question, &["192.0.2.1"]).await?;
+
+    fleet.delete("PolicyRecord", "shop/www").await?;
+    fleet.ready("PolicyRecord", "blog/www").await?;
+    fleet.answers_everywhere(&question, &["192.0.2.2"]).await
+}
