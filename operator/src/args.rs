@@ -297,7 +297,54 @@ impl fmt::Display for HostPort {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+
+    const PAGE: &str = include_str!("../../docs/operator.md");
+
+    /// Flags of a subcommand, as tables of the page name them.
+    fn documented(section: &str) -> BTreeSet<&str> {
+        let (_, text) = PAGE.split_once(section).expect("the section is there");
+        let text = text.split("\n## ").next().unwrap_or(text);
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `--"));
+        rows.filter_map(|row| row.split([' ', '`']).next())
+            .collect()
+    }
+
+    #[test]
+    fn the_page_names_every_flag_and_no_other() {
+        for (name, section) in [
+            ("run", "\n## Running it"),
+            ("certificate", "\n## Certificates"),
+        ] {
+            let mut cli = Cli::command();
+            cli.build();
+            let command = cli.find_subcommand(name).expect(name);
+            let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+            let flags: BTreeSet<&str> = flags.filter(|flag| *flag != "help").collect();
+            assert_eq!(documented(section), flags, "{name}");
+            let undescribed = command
+                .get_arguments()
+                .find(|flag| flag.get_help().is_none());
+            assert!(undescribed.is_none(), "{undescribed:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_names_the_defaults() {
+        let run = run(&[]);
+        for (flag, value) in [
+            ("lease-seconds", run.lease_seconds),
+            ("writes-per-second", run.writes_per_second),
+        ] {
+            let row = PAGE
+                .lines()
+                .find(|line| line.contains(&format!("`--{flag}")));
+            let row = row.expect(flag);
+            assert!(row.contains(&format!("| {value} |")), "{row}");
+        }
+    }
 
     fn run(flags: &[&str]) -> Run {
         let start = ["watershed-operator", "run"];

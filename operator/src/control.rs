@@ -155,7 +155,9 @@ async fn begin(
             Ok(watches) => return Some(watches),
             Err(error) => {
                 let error = Some(explain(&error));
-                if error != said {
+                if error == said {
+                    tracing::debug!("the API server is still away");
+                } else {
                     tracing::warn!(
                         error,
                         "cannot reach the API server; trying until it answers"
