@@ -7,6 +7,10 @@ use watershed_snapshot::OwnerName;
 
 use crate::object::ObjectRef;
 
+/// How many problems the message of a condition tells; the API server takes
+/// 32768 octets.
+const TOLD: usize = 16;
+
 /// What is known of one object after compilation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -231,11 +235,9 @@ impl Report {
     }
 
     fn condition(&self, kind: ConditionType, holds: Reason, message: &str) -> Condition {
-        let mut against = self
-            .problems
-            .iter()
-            .filter(|p| p.reason.condition() == kind);
-        let Some(first) = against.next() else {
+        let against = self.problems.iter();
+        let against: Vec<&Problem> = against.filter(|p| p.reason.condition() == kind).collect();
+        let Some(first) = against.first() else {
             return Condition {
                 kind,
                 status: true,
@@ -243,16 +245,11 @@ impl Report {
                 message: message.to_owned(),
             };
         };
-        let Diagnostic { path, message, .. } = &first.finding;
-        let more = match against.count() {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
         Condition {
             kind,
             status: false,
             reason: first.reason,
-            message: format!("{path}: {message}{more}"),
+            message: told(&against),
         }
     }
 
@@ -275,6 +272,19 @@ impl Report {
             message: parts.join("; "),
         }
     }
+}
+
+/// All problems in one message. Some hundred faults are mostly one mistake, so
+/// that the rest of very many is only counted.
+fn told(problems: &[&Problem]) -> String {
+    let shown = problems.iter().take(TOLD);
+    let mut parts: Vec<String> = shown
+        .map(|Problem { finding, .. }| format!("{}: {}", finding.path, finding.message))
+        .collect();
+    if problems.len() > TOLD {
+        parts.push(format!("and {} more", problems.len() - TOLD));
+    }
+    parts.join("; ")
 }
 
 /// Parts errors from warnings.

@@ -111,7 +111,7 @@ fn a_zone_that_cannot_be_read_is_refused_whole() {
     assert_eq!(
         complaints(&compiled),
         [
-            "HostedZone shop/example-com: InvalidSpec: spec.domain: `example..com` has an empty label; remove the extra dot; and 2 more",
+            "HostedZone shop/example-com: InvalidSpec: spec.domain: `example..com` has an empty label; remove the extra dot; spec.nameservers.names[1]: `ns 2` contains white space or a control character; spec.soa.refreshSeconds: 0 is not between 1 and 2147483647",
             "PolicyRecord shop/www: ZoneNotFound: spec.hostedZoneRef: zone shop/example-com is not served",
         ]
     );
@@ -756,9 +756,9 @@ spec: {policyName: web, version: 0, document: {recordTypes: [A], startEndpoint: 
     assert_eq!(
         complaints(&compiled),
         [
-            "TrafficPolicyVersion shop/other: InvalidSpec: spec.version: 0 is not between 1 and 1000000; and 1 more",
+            "TrafficPolicyVersion shop/other: InvalidSpec: spec.version: 0 is not between 1 and 1000000; startEndpoint: there is no endpoint `x`",
             "HealthCheck shop/hc: InvalidSpec: spec: http and tcp exclude each other; keep one",
-            "CIDRCollection shop/offices: InvalidSpec: spec.locations.h q: `h q` is not a location name: take letters, digits, `-` and `_`; and 1 more",
+            "CIDRCollection shop/offices: InvalidSpec: spec.locations.h q: `h q` is not a location name: take letters, digits, `-` and `_`; spec.locations.lab: `203.0.113.0` is not a block such as 192.0.2.0/24",
         ]
     );
 }
