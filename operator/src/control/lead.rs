@@ -11,7 +11,7 @@ use watershed_compile::ObjectKey;
 use watershed_snapshot::{Resource, ResourceKind, ResourceName, Term};
 
 use super::controller::{Controller, Leading};
-use crate::fleet::HubEvent;
+use crate::fleet::{FleetName, HubEvent};
 use crate::leader::Role;
 use crate::object::{ObjectId, ObjectKind};
 
@@ -75,6 +75,7 @@ impl Controller {
             }
             return;
         }
+        self.expect_nodes();
         self.number_zones();
         self.compile();
         self.world.take_unpublished();
@@ -99,6 +100,18 @@ impl Controller {
         let compiler = &mut self.world.compiler;
         for (record, version, digest) in active {
             compiler.restore_active(&record, version, digest.as_deref());
+        }
+    }
+
+    /// Tells the hub how many nodes there were, as the status of the fleets has
+    /// it.
+    fn expect_nodes(&self) {
+        for (id, facts) in self.world.of_kind(ObjectKind::DNSFleet) {
+            let nodes = facts.status.get("nodes");
+            let nodes = |field| nodes.and_then(|nodes| number(nodes, field));
+            let live = nodes("connected").unwrap_or(0) + nodes("stale").unwrap_or(0);
+            let live = usize::try_from(live).unwrap_or(0);
+            self.hub.expect(&FleetName::new(&id.key.name), live);
         }
     }
 

@@ -67,6 +67,15 @@ impl Fleets {
         }
     }
 
+    /// So many nodes of `fleet` were live under the former leader.
+    pub fn expect(&mut self, now: Instant, fleet: &FleetName, nodes: usize) -> Vec<FleetAction> {
+        let Some(publisher) = self.publishers.get_mut(fleet) else {
+            return Vec::new();
+        };
+        publisher.expect(nodes);
+        self.handle(now, fleet, Event::Tick)
+    }
+
     /// The desired state differs from before by `changes`. The first call
     /// holds all of it.
     pub fn publish(

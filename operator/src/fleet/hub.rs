@@ -155,6 +155,15 @@ impl Hub {
         self.shared.carry_out(&mut state, now, actions);
     }
 
+    /// So many nodes of a fleet were live under the former leader; see
+    /// [`Publisher::expect`]. Without effect while this replica follows.
+    pub fn expect(&self, fleet: &FleetName, nodes: usize) {
+        let now = clock();
+        let mut state = self.shared.lock();
+        let actions = state.fleets(|fleets| fleets.expect(now, fleet, nodes));
+        self.shared.carry_out(&mut state, now, actions);
+    }
+
     /// The desired state differs from before by `changes`; see
     /// [`Event::Desired`]. The first call after `lead` holds all of it. Without
     /// effect while this replica follows.

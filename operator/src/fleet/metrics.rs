@@ -131,7 +131,7 @@ impl Metrics {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         };
         let nodes = &view.nodes;
-        set("live", nodes.len());
+        set("live", nodes.len() + view.missing);
         set(
             "connected",
             nodes.iter().filter(|node| node.connected).count(),

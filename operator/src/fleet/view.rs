@@ -16,6 +16,9 @@ pub struct FleetView {
     pub active: bool,
     /// Every node that is live, in order of name.
     pub nodes: Vec<NodeView>,
+    /// Nodes that were live under the former leader, have not come to this one
+    /// and are not stale yet. They count as live.
+    pub missing: usize,
     /// Resources not carried as desired, in order of name.
     pub quarantined: Vec<Quarantined>,
     /// Why nothing can be published at the moment.
@@ -81,7 +84,8 @@ pub struct Progress {
     /// The first generation that carried the content; `None` while it waits
     /// or is quarantined.
     pub id: Option<SnapshotId>,
-    /// Nodes that count: connected, or silent for less than the stale time.
+    /// Nodes that count: connected, or silent for less than the stale time,
+    /// under a former leader too.
     pub live: usize,
     /// Live nodes that serve the content.
     pub programmed: usize,

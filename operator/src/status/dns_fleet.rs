@@ -85,7 +85,7 @@ fn programmed(input: &FleetInput<'_>, view: Option<&FleetView>) -> Draft {
     if let Some(problem) = &view.problem {
         return fails("Pending", problem.clone());
     }
-    let (live, programmed) = (view.nodes.len(), serving(view));
+    let (live, programmed) = (live(view), serving(view));
     if live == 0 {
         return fails("TooFewNodes", "no DNS node is connected".to_owned());
     }
@@ -100,6 +100,11 @@ fn programmed(input: &FleetInput<'_>, view: Option<&FleetView>) -> Draft {
         ),
         _ => fails("Pending", share),
     }
+}
+
+/// Nodes that count.
+fn live(view: &FleetView) -> usize {
+    view.nodes.len() + view.missing
 }
 
 /// Nodes that serve the newest generation.
@@ -118,8 +123,8 @@ fn counts(view: &FleetView) -> NodeCounts {
         connected: count(nodes.iter().filter(|node| node.connected).count()),
         programmed: count(programmed),
         rejected: count(nodes.iter().filter(|node| node.rejected.is_some()).count()),
-        stale: count(nodes.iter().filter(|node| !node.connected).count()),
-        summary: format!("{programmed}/{}", nodes.len()),
+        stale: count(nodes.iter().filter(|node| !node.connected).count() + view.missing),
+        summary: format!("{programmed}/{}", live(view)),
     }
 }
 

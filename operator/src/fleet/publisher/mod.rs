@@ -43,6 +43,9 @@ pub struct Publisher {
     wanted: BTreeSet<ResourceName>,
     offers: Offers,
     nodes: BTreeMap<NodeName, Node>,
+    /// How many nodes there were under the former leader; 0 once as many have
+    /// come, or those that have not are stale.
+    expected: usize,
     streams: HashMap<StreamId, NodeName>,
     carried: Carried,
     /// Counted when it is asked for, and forgotten when a node changes.
@@ -83,6 +86,7 @@ impl Publisher {
             wanted: BTreeSet::new(),
             offers: Offers::default(),
             nodes: BTreeMap::new(),
+            expected: 0,
             streams: HashMap::new(),
             carried: Carried::default(),
             tally: OnceLock::new(),
@@ -110,6 +114,14 @@ impl Publisher {
     /// Silent nodes stop counting after this from now on.
     pub fn set_stale_after(&mut self, stale_after: std::time::Duration) {
         self.config.stale_after = stale_after;
+    }
+
+    /// So many nodes were live under the former leader. Those that have not come
+    /// to this one count as live, serving something else, until they are stale:
+    /// they may hang on a leader that hangs, and answer queries all the while.
+    pub fn expect(&mut self, nodes: usize) {
+        self.expected = nodes;
+        self.change();
     }
 
     fn take(&mut self, now: Instant, event: Event) {

@@ -172,6 +172,16 @@ impl Publisher {
         if self.nodes.len() != before {
             self.change();
         }
+        let patience_ends = self.started + stale;
+        if self.expected > 0 && (self.nodes.len() >= self.expected || now >= patience_ends) {
+            self.expected = 0;
+            self.change();
+        }
+    }
+
+    /// Nodes of the former leader that have not come to this one.
+    pub(super) fn missing(&self) -> usize {
+        self.expected.saturating_sub(self.nodes.len())
     }
 
     /// Publishes only what every live node reads.

@@ -24,6 +24,7 @@ impl Publisher {
                 .iter()
                 .map(|(name, node)| seen(name, node))
                 .collect(),
+            missing: self.missing(),
             quarantined: self.quarantined(),
             problem: self.ledger.problem.clone(),
         }
@@ -109,7 +110,10 @@ impl Publisher {
 
     pub(super) fn tally(&self) -> &Tally {
         self.tally.get_or_init(|| {
-            let mut tally = Tally::default();
+            let mut tally = Tally {
+                live: self.missing(),
+                ..Tally::default()
+            };
             for (name, node) in &self.nodes {
                 tally.add(name, node);
             }
