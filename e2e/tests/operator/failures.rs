@@ -30,7 +30,7 @@ async fn an_operator_is_killed_and_started_again() -> Result<()> {
     shop.fleet.operators[0].process.restart()?;
     shop.serves_everywhere(2).await?;
     load.more(300, SOON).await?;
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn the_api_server_is_away_for_longer_than_the_lease() -> Result<()> {
     shop.serve(2).await?;
     shop.serves_everywhere(2).await?;
     load.more(300, SOON).await?;
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn another_operator_takes_over_from_a_killed_leader() -> Result<()> {
     shop.serves_everywhere(1).await?;
     load.more(300, SOON).await?;
     ensure!(shop.leader().await? != leader, "the newcomer leads");
-    shop.switched(load.stop().await?, &[1, 2, 1])
+    shop.switched(&load.stop().await?, &[1, 2, 1])
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_node_starts_while_there_is_no_operator() -> Result<()> {
     shop.fleet.operators[0].process.restart()?;
     shop.serve(2).await?;
     shop.serves_everywhere(2).await?;
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
 
 /// Epoch and generation that a node serves.

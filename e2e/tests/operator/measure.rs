@@ -1,7 +1,6 @@
 //! What programs and the API server tell of themselves.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,9 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use watershed_e2e::cluster::Mark;
-use watershed_e2e::{AuditEvent, Cluster, Process, eventually};
-
-use crate::support::{HOME, OPERATOR};
+use watershed_e2e::fleet::{HOME, OPERATOR};
+use watershed_e2e::{AuditEvent, Cluster, eventually};
 
 pub use watershed_e2e::http::get;
 
@@ -42,23 +40,6 @@ impl Metrics {
         let series = series.filter(|(series, _)| labels.iter().all(|label| series.contains(label)));
         series.map(|(_, value)| value).sum()
     }
-}
-
-/// What a program has computed so far, in seconds.
-///
-/// # Errors
-/// When it has ended.
-pub fn cpu_seconds(process: &Process) -> Result<f64> {
-    let pid = process.pid().context("it has ended")?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program is in brackets and may have spaces.
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let [user, system] = [11, 12].map(|index| fields.get(index).copied());
-    let ticks: u32 =
-        user.context("utime")?.parse::<u32>()? + system.context("stime")?.parse::<u32>()?;
-    // The kernel counts hundredths for its users, whatever it does itself.
-    Ok(f64::from(ticks) / 100.0)
 }
 
 /// What operators wrote since a mark, but for the Lease, which they write all

@@ -67,7 +67,7 @@ async fn what_a_node_refuses_stays_as_it_was_and_the_rest_goes_on() -> Result<()
         record["status"]
     );
     after.more(300, SOON).await?;
-    shop.switched(after.stop().await?, &[1, 2])
+    shop.switched(&after.stop().await?, &[1, 2])
 }
 
 /// Starts one node again, with what it holds, as one that refuses the record.
@@ -144,7 +144,7 @@ async fn a_leader_that_hung_pushes_nothing_when_it_wakes() -> Result<()> {
     );
     let written = measure::statuses(&shop.fleet.cluster, mark)?;
     ensure!(written.is_empty(), "the deposed leader wrote {written:?}");
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_leader_that_wakes_among_its_nodes_pushes_nothing() -> Result<()> {
     );
     ensure!(shop.leader().await? != old, "the deposed leads");
     load.more(300, SOON).await?;
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
 
 /// The terms that nodes have seen, in whole numbers.

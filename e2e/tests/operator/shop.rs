@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use watershed_e2e::dns::{LoadOptions, QueryLoad, Question, Report, ask};
 
 use crate::measure::holder;
-use crate::support::{Fleet, Setup};
+use crate::support::{Fleet, HOME, Setup};
 
 /// Queries per second and server.
 const RATE: u32 = 100;
@@ -31,11 +31,23 @@ pub struct Shop {
 impl Shop {
     /// Starts a fleet and waits until it serves version 1.
     pub async fn open(setup: Setup) -> Result<Self> {
-        let fleet = Fleet::start(setup).await?;
+        Self::open_in(Fleet::start(setup).await?).await
+    }
+
+    /// Has a fleet that runs already serve version 1.
+    pub async fn open_in(fleet: Fleet) -> Result<Self> {
         fleet.cluster.apply(OBJECTS).await?;
         let question = Question::new("www.example.com", "A")?;
         let shop = Self { fleet, question };
         shop.serves_everywhere(1).await?;
+        // What happens to the leader from now on happens to one that has told
+        // how many nodes it has.
+        let of = shop.fleet.nodes.len();
+        let all = |status: &Value| status["nodes"]["summary"] == format!("{of}/{of}");
+        let fleet = format!("{HOME}/default");
+        shop.fleet
+            .status("DNSFleet", &fleet, "it counts all nodes", all)
+            .await?;
         Ok(shop)
     }
 
@@ -101,7 +113,7 @@ impl Shop {
 
     /// Checks that a load lost nothing, and that each server went through these
     /// versions in this order, once.
-    pub fn switched(&self, report: Report, versions: &[u8]) -> Result<()> {
+    pub fn switched(&self, report: &Report, versions: &[u8]) -> Result<()> {
         report.clean()?;
         for server in self.fleet.servers() {
             let runs = report.runs(server, &self.question);

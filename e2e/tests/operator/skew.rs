@@ -7,7 +7,7 @@ use watershed_e2e::dns::Question;
 use watershed_e2e::eventually;
 
 use crate::shop::{self, Shop, address};
-use crate::support::{SOON, Setup};
+use crate::support::{Fleet, SOON, Setup};
 
 /// A version with a CIDR rule needs snapshot format 2.
 const NEWER: &str = include_str!("skew.yaml");
@@ -48,9 +48,13 @@ async fn an_older_node_is_spared_what_it_cannot_read() -> Result<()> {
 
 #[tokio::test]
 async fn an_older_operator_serves_what_it_can_write() -> Result<()> {
-    let mut setup = shop::setup("older-operator");
-    setup.operator_args = OLD_FORMAT.map(str::to_owned).to_vec();
-    let mut shop = Shop::open(setup).await?;
+    let mut fleet = Fleet::start(Setup {
+        operators: 0,
+        ..shop::setup("older-operator")
+    })
+    .await?;
+    fleet.add_operator(&OLD_FORMAT).await?;
+    let mut shop = Shop::open_in(fleet).await?;
     shop.fleet.cluster.apply(NEWER).await?;
     let why = held(&shop, "shop/new").await?;
     ensure!(why.contains("this operator writes up to 1"), "{why}");
@@ -58,7 +62,7 @@ async fn an_older_operator_serves_what_it_can_write() -> Result<()> {
     shop.serves_everywhere(2).await?;
     let operator = shop.fleet.operators.pop().context("no operators")?;
     operator.process.stop(SOON).await?;
-    shop.fleet.add_operator(&["--snapshot-format", "2"]).await?;
+    shop.fleet.add_operator(&[]).await?;
     released(&shop).await
 }
 

@@ -1,3 +1,3 @@
 //! What all tests of the suite use.
 
-pub use watershed_e2e::fleet::{Fleet, HOME, OPERATOR, SOON, Setup};
+pub use watershed_e2e::fleet::{Fleet, HOME, SOON, Setup};
