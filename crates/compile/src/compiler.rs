@@ -135,10 +135,23 @@ impl Compiler {
         let policy = self.policy_of(object);
         let existed = self.resources.delete(object);
         if existed {
+            if let Some(policy) = &policy {
+                self.forget_numbers(policy);
+            }
             self.dirty.policies.extend(policy);
             self.mark(object, false);
         }
         existed
+    }
+
+    /// Numbers are not given again as long as there is a policy. Another one of
+    /// its name begins after the versions that are left, or served.
+    fn forget_numbers(&mut self, policy: &ObjectKey) {
+        if !self.resources.traffic_policies.contains_key(policy) {
+            let served = self.records_of_policy(policy);
+            let served = served.keys().max().copied().unwrap_or(0);
+            self.resources.forget_numbers(policy, served);
+        }
     }
 
     /// Tells that a policy once had a version of this number, so that the

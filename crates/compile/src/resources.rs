@@ -237,6 +237,16 @@ impl Resources {
         *highest = number.max(*highest);
     }
 
+    /// The highest number of a policy's versions is that of those which are
+    /// left, and no less than `served`.
+    pub(crate) fn forget_numbers(&mut self, policy: &ObjectKey, served: u32) {
+        let left = self.versions_of(policy).map(|(number, _)| number).max();
+        match left.unwrap_or(0).max(served) {
+            0 => self.highest.remove(policy),
+            highest => self.highest.insert(policy.clone(), highest),
+        };
+    }
+
     /// The highest number that any version of a policy ever had; 0 for none.
     pub fn highest_number(&self, policy: &ObjectKey) -> u32 {
         self.highest.get(policy).copied().unwrap_or(0)

@@ -173,6 +173,8 @@ struct Wish {
     claimant: Claimant,
     own: Option<usize>,
     wanted: Result<Wanted, Vec<Problem>>,
+    /// Of what is paused: what it asks for when it cannot keep what it has.
+    otherwise: Option<Result<Wanted, Vec<Problem>>>,
     /// What it had, as far as it may go on having it.
     before: Option<Content>,
     revoked: bool,
@@ -194,6 +196,7 @@ impl Settling<'_> {
             before: self.before(&claimant),
             claimant,
             own,
+            otherwise: None,
             revoked: false,
         });
     }
@@ -236,6 +239,7 @@ impl Settling<'_> {
             before: self.before(&claimant),
             claimant,
             own: None,
+            otherwise: None,
             revoked: false,
         }
     }
@@ -253,12 +257,14 @@ impl Settling<'_> {
         let before = before.filter(|content| self.policy(content).is_none_or(|p| may_serve(&p)));
         // A paused record keeps what it serves, whatever the rest of the spec
         // says. One that never served anything is not held back.
-        let wanted = match &before {
-            Some(before) if record.spec.paused => Ok(before.clone()),
-            _ => record::binding(resources, versions, record).map(Content::Policy),
+        let asked = record::binding(resources, versions, record).map(Content::Policy);
+        let (wanted, otherwise) = match &before {
+            Some(before) if record.spec.paused => (Ok(before.clone()), Some(asked)),
+            _ => (asked, None),
         };
         Wish {
             wanted: wanted.map(Wanted::Data),
+            otherwise: otherwise.map(|asked| asked.map(Wanted::Data)),
             before,
             claimant,
             own: None,
@@ -292,7 +298,14 @@ impl Settling<'_> {
 
     /// Gives an attached object what it asks for, if the zone lets it.
     fn ask(&mut self, object: &ObjectRef, mut wish: Wish) {
-        // What goes on being served needs the permission as well.
+        // What goes on being served needs the permission as well; so does what
+        // is paused, which is looked at as any other without it.
+        if let Ok(kept) = &wish.wanted
+            && !self.permits(object, &kept.types())
+            && let Some(otherwise) = wish.otherwise.take()
+        {
+            wish.wanted = otherwise;
+        }
         let permitted = match &wish.wanted {
             Ok(wanted) => self.permits(object, &wanted.types()),
             Err(_) => self.permits(object, &[]),
@@ -333,9 +346,16 @@ impl Settling<'_> {
     fn take(&mut self, mut wish: Wish) {
         let problems = match std::mem::replace(&mut wish.wanted, Err(Vec::new())) {
             Err(problems) => problems,
-            Ok(wanted) => match self.claim(&wanted.types(), &wish.claimant) {
-                Ok(()) => return self.give(wish, Vec::new(), Some(wanted)),
-                Err(message) => {
+            Ok(wanted) => match (
+                self.claim(&wanted.types(), &wish.claimant),
+                wish.otherwise.take(),
+            ) {
+                (Ok(()), _) => return self.give(wish, Vec::new(), Some(wanted)),
+                (Err(_), Some(otherwise)) => {
+                    wish.wanted = otherwise;
+                    return self.take(wish);
+                }
+                (Err(message), None) => {
                     let field = format!("{}.name", field(wish.own));
                     vec![Problem::new(Reason::NameConflict, field, message)]
                 }

@@ -495,3 +495,21 @@ fn a_policy_that_is_not_shared_any_more_is_withdrawn_with_its_aliases() {
         assert_eq!(cluster.names(), ["HostedZone/shop/example-com"]);
     }
 }
+
+#[test]
+fn a_policy_that_comes_back_begins_anew_when_nothing_is_left_of_it() {
+    let declared = POLICY.replace("spec:\n", "spec:\n  version: 1\n");
+    let mut cluster = Cluster::of(&[ZONE, &declared]);
+    assert!(cluster.is_ready(Kind::TrafficPolicy, key("web")));
+    cluster.delete(Kind::TrafficPolicy, key("web"));
+    cluster.delete(Kind::TrafficPolicyVersion, key("web-v1"));
+    cluster.settle();
+    cluster.apply(&declared.replace("192.0.2.1", "192.0.2.2"));
+    cluster.settle();
+    assert!(cluster.is_ready(Kind::TrafficPolicy, key("web")));
+    assert!(cluster.is_ready(Kind::TrafficPolicyVersion, key("web-v1")));
+    // As long as there is a policy, its numbers are not given again.
+    cluster.delete(Kind::TrafficPolicyVersion, key("web-v1"));
+    cluster.settle();
+    assert!(!cluster.is_ready(Kind::TrafficPolicy, key("web")));
+}
