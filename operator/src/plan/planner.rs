@@ -204,7 +204,7 @@ impl<'a> Planner<'a> {
         self.plan.writes.push(Write::Status(StatusWrite {
             id: id.clone(),
             uid: facts.uid.clone(),
-            is_minor: same(former, now),
+            is_minor: same(former, now) && is_used(known) == is_used(&status),
             status,
             notices,
         }));
@@ -280,6 +280,14 @@ fn same(before: &[Condition], now: &[Condition]) -> bool {
         (type_, status, reason, observed_generation)
     };
     before.len() == now.len() && before.iter().map(parts).eq(now.iter().map(parts))
+}
+
+/// Whether anything uses the object, as far as its status tells. That decides
+/// whether it may be deleted, so it is not one number among others.
+fn is_used(status: &serde_json::Value) -> bool {
+    let counts = ["total", "policyRecords", "recordSets"].into_iter();
+    let mut counts = counts.filter_map(|count| status.get("records")?.get(count)?.as_u64());
+    counts.any(|count| count > 0)
 }
 
 /// Of an object that was never understood: nothing holds.

@@ -18,7 +18,7 @@ use crate::explain::explain;
 use crate::object::ObjectKind;
 
 /// How often it is looked whether the Gateway API was installed.
-const LOOK_FOR_GATEWAYS: Duration = Duration::from_mins(1);
+const LOOK_FOR_GATEWAYS: Duration = Duration::from_secs(10);
 
 /// Changes that may wait to be taken up. A watch waits while the queue is
 /// full, so this only evens out bursts.

@@ -23,6 +23,9 @@ pub(super) struct Desired {
     /// The same of forms that were desired before, which may still be carried.
     former: HashMap<ResourceName, u32>,
     refused: BTreeMap<ResourceName, Refusal>,
+    /// The versions that desired resources bind, and who binds a version.
+    binds: HashMap<ResourceName, Vec<ResourceName>>,
+    binders: HashMap<ResourceName, BTreeSet<ResourceName>>,
     /// Versions that are no longer desired, for the last forms bind them.
     kept: BTreeSet<ResourceName>,
     target: ResourceSet,
@@ -104,13 +107,37 @@ impl Desired {
         if let Some(format) = self.newer.remove(name) {
             self.former.insert(name.clone(), format);
         }
+        self.unbind(name);
         let Some(Content { bytes, format }) = content else {
             return self.set.remove(name);
         };
+        self.bind(name, &bytes);
         if format > OLDEST_FORMAT {
             self.newer.insert(name.clone(), format);
         }
         self.set.put(name.clone(), bytes)
+    }
+
+    fn bind(&mut self, name: &ResourceName, bytes: &[u8]) {
+        let versions = versions_bound(name, bytes);
+        for version in &versions {
+            let binders = self.binders.entry(version.clone()).or_default();
+            binders.insert(name.clone());
+        }
+        if !versions.is_empty() {
+            self.binds.insert(name.clone(), versions);
+        }
+    }
+
+    fn unbind(&mut self, name: &ResourceName) {
+        for version in self.binds.remove(name).unwrap_or_default() {
+            if let Some(binders) = self.binders.get_mut(&version) {
+                binders.remove(name);
+                if binders.is_empty() {
+                    self.binders.remove(&version);
+                }
+            }
+        }
     }
 
     /// Publishes nothing beyond `format` from now on. Says whether that
@@ -235,14 +262,32 @@ impl Desired {
             return refusal.fallback.clone();
         }
         let format = self.newer.get(name).copied().unwrap_or(OLDEST_FORMAT);
-        if self.holds_back(name, format, acked) {
+        if self.holds_back(name, format, acked) || self.waits(name, acked) {
             return acked.get(name).map(|encoded| Arc::clone(encoded.bytes()));
         }
         Some(Arc::clone(desired.bytes()))
     }
 
+    /// Whether a resource binds a version that is desired and is not published
+    /// in any form. Nodes would refuse the one without the other.
+    fn waits(&self, name: &ResourceName, acked: &ResourceSet) -> bool {
+        let versions = self.binds.get(name).into_iter().flatten();
+        let mut desired = versions.filter(|version| self.set.get(version).is_some());
+        desired.any(|version| self.form(version, acked).is_none())
+    }
+
+    /// What may have to wait for versions that are not published as desired.
+    fn dependants<'a>(
+        &'a self,
+        versions: impl Iterator<Item = &'a ResourceName>,
+    ) -> BTreeSet<ResourceName> {
+        let binders = versions.filter_map(|version| self.binders.get(version));
+        binders.flatten().cloned().collect()
+    }
+
     fn refresh(&mut self, names: &[ResourceName], acked: &ResourceSet) {
-        for name in names {
+        let dependants = self.dependants(names.iter());
+        for name in names.iter().chain(&dependants) {
             match self.form(name, acked) {
                 Some(bytes) => self.target.put(name.clone(), bytes),
                 None => self.target.remove(name),
@@ -255,8 +300,10 @@ impl Desired {
     /// Keeps in the target the versions that last forms bind, for as long as
     /// they do.
     fn refresh_kept(&mut self, acked: &ResourceSet) {
-        let quarantined = self.refused.keys().chain(self.newer.keys());
-        let needed: BTreeSet<ResourceName> = quarantined
+        let quarantined = || self.refused.keys().chain(self.newer.keys());
+        let waiting = self.dependants(quarantined());
+        let needed: BTreeSet<ResourceName> = quarantined()
+            .chain(&waiting)
             .filter(|name| !self.is_carried(name))
             .filter_map(|name| Some((name, self.form(name, acked)?)))
             .flat_map(|(name, bytes)| versions_bound(name, &bytes))
