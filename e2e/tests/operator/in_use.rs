@@ -61,7 +61,12 @@ async fn the_finalizer_holds_them_while_they_are_used() -> Result<()> {
         ensure!(message.starts_with("deletion waits"), "{kind}: {message}");
     }
     load.more(300, SOON).await?;
-    shop.switched(load.stop().await?, &[1])?;
+    // A version is free as soon as nobody serves it, and not before.
+    shop.serve(2).await?;
+    fleet.gone("TrafficPolicyVersion", "shop/web-v1").await?;
+    shop.serves_everywhere(2).await?;
+    load.more(300, SOON).await?;
+    shop.switched(&load.stop().await?, &[1, 2])?;
     fleet.delete("PolicyRecord", "shop/www").await?;
     for (kind, object) in USED {
         fleet.gone(kind, object).await?;

@@ -1,10 +1,13 @@
 //! Whose names are whose.
 
+use std::time::UNIX_EPOCH;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
 use watershed_e2e::dns::Question;
+use watershed_e2e::wait::until;
 
-use crate::support::{Fleet, Setup};
+use crate::support::{Fleet, SOON, Setup};
 
 /// A zone of the platform team; two teams, of which one may publish in it.
 const OBJECTS: &str = "
@@ -122,7 +125,15 @@ spec:
         !message.contains("blog"),
         "it names the other namespace: {message}"
     );
-    fleet.answers_everywhere(&question, &["192.0.2.2"]).await
+    fleet.answers_everywhere(&question, &["192.0.2.2"]).await?;
+
+    // And as they are not any longer.
+    let label = ["label", "namespace", "blog", "dns.example.com/zone-"];
+    cluster.kubectl(label).await?;
+    let (kind, reason) = ("PolicyRecord", "NotAllowedByZone");
+    fleet.fails(kind, "blog/www", "Accepted", reason).await?;
+    fleet.ready(kind, "shop/www").await?;
+    fleet.answers_everywhere(&question, &["192.0.2.1"]).await
 }
 
 #[tokio::test]
@@ -144,7 +155,9 @@ async fn of_two_that_claim_a_name_the_older_has_it() -> Result<()> {
     cluster.apply(&record("shop", "www", "www")).await?;
     fleet.ready("PolicyRecord", "shop/www").await?;
     // Ages are told in seconds.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let made = UNIX_EPOCH.elapsed()?.as_secs();
+    let later = async || Ok(UNIX_EPOCH.elapsed()?.as_secs() > made);
+    until("the next second has begun", SOON, later).await?;
     cluster.apply(&record("blog", "www", "www")).await?;
     let message = fleet
         .fails("PolicyRecord", "blog/www", "Accepted", "NameConflict")

@@ -1,10 +1,9 @@
 //! Versions: made by edits, pinned by records, moved by one number.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use watershed_e2e::dns::{LoadOptions, QueryLoad, Question};
 
@@ -129,86 +128,198 @@ async fn one_number_moves_one_name_and_moves_it_back() -> Result<()> {
     Ok(())
 }
 
-/// What the versions of the policy answer, by number, and whether numbers run
-/// from 1 without a gap.
-async fn versions(fleet: &Fleet) -> Result<Vec<String>> {
-    let list = fleet
-        .api("TrafficPolicyVersion", "shop")?
-        .list(&Default::default())
-        .await?;
-    let mut found: Vec<(u64, String)> = Vec::new();
+/// The versions of the policy: by name, the number and the answer.
+async fn versions(fleet: &Fleet) -> Result<BTreeMap<String, (u64, String)>> {
+    let api = fleet.api("TrafficPolicyVersion", "shop")?;
+    let list = api.list(&ListParams::default()).await?;
+    let mut found = BTreeMap::new();
     for object in list.items {
         let spec = &object.data["spec"];
         let number = spec["version"].as_u64().context("no number")?;
-        let answer = spec["document"]["endpoints"]["one"]["addresses"][0].as_str();
-        found.push((number, answer.context("no address")?.to_owned()));
+        let version = (number, answer(spec)?);
+        found.insert(object.metadata.name.context("no name")?, version);
     }
-    found.sort();
-    let numbers: Vec<u64> = found.iter().map(|(number, _)| *number).collect();
-    let expected: Vec<u64> = (1..).take(found.len()).collect();
-    ensure!(numbers == expected, "numbers {numbers:?}");
-    Ok(found.into_iter().map(|(_, answer)| answer).collect())
+    Ok(found)
+}
+
+/// What a policy's document answers.
+fn answer(spec: &Value) -> Result<String> {
+    let answer = spec["document"]["endpoints"]["one"]["addresses"][0].as_str();
+    Ok(answer.context("no address")?.to_owned())
+}
+
+/// Who edits the policy at the same time.
+const WRITERS: u8 = 5;
+
+/// Edits of one writer.
+const EDITS: u8 = 4;
+
+/// One edit by each writer, all at once.
+async fn wave(fleet: &Fleet, number: u8) -> Result<()> {
+    let edits = (0..WRITERS).map(async |writer| {
+        let parameters = PatchParams {
+            field_manager: Some(format!("writer-{writer}")),
+            ..PatchParams::default()
+        };
+        let edit = Patch::Merge(document(10 + number * WRITERS + writer));
+        let api = fleet.api("TrafficPolicy", "shop")?;
+        api.patch("web", &parameters, &edit).await?;
+        anyhow::Ok(())
+    });
+    futures::future::try_join_all(edits).await?;
+    Ok(())
+}
+
+/// Somebody who writes versions by hand takes the number that is next, unless
+/// the operator is faster.
+async fn author(fleet: &Fleet, last: u8) -> Result<()> {
+    let found = versions(fleet).await?;
+    let highest = found.values().map(|(number, _)| *number).max();
+    let number = highest.unwrap_or_default() + 1;
+    let version = json!({
+        "apiVersion": "watershed.dev/v1alpha1",
+        "kind": "TrafficPolicyVersion",
+        "metadata": {"name": format!("web-v{number}"), "namespace": "shop"},
+        "spec": {
+            "policyName": "web",
+            "version": number,
+            "document": {
+                "recordTypes": ["A"],
+                "startEndpoint": "one",
+                "endpoints": {"one": {"addresses": [address(last)]}},
+            },
+        },
+    });
+    let api = fleet.api("TrafficPolicyVersion", "shop")?;
+    let version = serde_json::from_value(version)?;
+    match api.create(&PostParams::default(), &version).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        made => Ok(made.map(drop)?),
+    }
 }
 
 /// Many writers at once, and an operator that is killed among them: no number
-/// is given twice, no document gets two, and the last edit has one.
+/// is given twice, no document gets two, no version is lost or changes, and
+/// the last edit has one.
 #[tokio::test]
 async fn numbers_are_unique_whoever_writes_and_whatever_fails() -> Result<()> {
     let fleet = start("numbers").await?;
     let operator = &fleet.operators[0].process;
-    let api = fleet.api("TrafficPolicy", "shop")?;
-    let edits = (2..=41_u8).map(|last| {
-        let api = api.clone();
-        async move {
-            let parameters = PatchParams {
-                field_manager: Some(format!("writer-{}", last % 5)),
-                ..PatchParams::default()
-            };
-            api.patch("web", &parameters, &Patch::Merge(document(last)))
-                .await
+    let mut seen = versions(&fleet).await?;
+    for number in 0..EDITS {
+        let failing = async {
+            if number % 2 == 1 {
+                operator.kill()?;
+                operator.restart()?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::try_join!(wave(&fleet, number), author(&fleet, 100 + number), failing)?;
+        fleet.operator_is_ready(0).await?;
+        let policy = fleet.ready("TrafficPolicy", "shop/web").await?;
+        let now = versions(&fleet).await?;
+        for (name, version) in &seen {
+            ensure!(
+                now.get(name) == Some(version),
+                "{name} was {version:?}: {now:?}"
+            );
         }
-    });
-    let edits: Vec<_> = edits.collect();
-    let restarts = async {
-        for _ in 0..3 {
-            operator.kill()?;
-            operator.restart()?;
-            fleet.operator_is_ready(0).await?;
-        }
-        anyhow::Ok(())
-    };
-    let editing = async {
-        for edit in edits {
-            edit.await?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        anyhow::Ok(())
-    };
-    tokio::try_join!(restarts, editing)?;
-    let policy = fleet.ready("TrafficPolicy", "shop/web").await?;
-    let answers = versions(&fleet).await?;
-    let different: BTreeSet<&String> = answers.iter().collect();
+        let numbers: BTreeSet<u64> = now.values().map(|(number, _)| *number).collect();
+        ensure!(
+            numbers.len() == now.len(),
+            "a number was given twice: {now:?}"
+        );
+        let answers: BTreeSet<&String> = now.values().map(|(_, answer)| answer).collect();
+        ensure!(
+            answers.len() == now.len(),
+            "a document has two numbers: {now:?}"
+        );
+        // Whoever wrote last, that is what the policy says it holds.
+        let minted = policy["status"]["mintedVersion"].as_u64();
+        let last = (minted.context("no version")?, answer(&policy["spec"])?);
+        ensure!(
+            now.values().any(|version| *version == last),
+            "{last:?} is not in {now:?}"
+        );
+        seen = now;
+    }
+    let made = fleet.cluster.requests(|event| {
+        event.resource == "trafficpolicyversions"
+            && event.code == 201
+            && event.subresource.is_empty()
+    })?;
+    let made: Vec<String> = made.into_iter().map(|event| event.name).collect();
+    let different: BTreeSet<&String> = made.iter().collect();
+    ensure!(different.len() == made.len(), "made twice: {made:?}");
     ensure!(
-        different.len() == answers.len(),
-        "a document has two numbers: {answers:?}"
+        different.len() == seen.len(),
+        "made {made:?}, there are {seen:?}"
     );
-    ensure!(answers.last() == Some(&address(41)), "{answers:?}");
-    let last = policy["status"]["mintedVersion"].as_u64();
-    ensure!(last == Some(answers.len() as u64), "{:#}", policy["status"]);
+
     // The same document again makes nothing.
     fleet.edit("TrafficPolicy", "shop/web", document(1)).await?;
+    let holds = |status: &Value| status["mintedVersion"] == 1;
+    let what = "version 1 holds the document";
     fleet
-        .status(
-            "TrafficPolicy",
-            "shop/web",
-            "version 1 holds the document",
-            |status| status["mintedVersion"] == 1,
-        )
+        .status("TrafficPolicy", "shop/web", what, holds)
         .await?;
+    ensure!(versions(&fleet).await? == seen, "something was made");
+    Ok(())
+}
+
+/// A policy that says the number itself, as Git does for several clusters.
+#[tokio::test]
+async fn a_declared_number_is_the_one_that_is_made() -> Result<()> {
+    let fleet = start("declared").await?;
+    let edit = async |number: u64, last: u8| {
+        let mut edit = document(last);
+        edit["spec"]["version"] = json!(number);
+        fleet.edit("TrafficPolicy", "shop/web", edit).await
+    };
+    edit(5, 2).await?;
+    fleet.ready("TrafficPolicyVersion", "shop/web-v5").await?;
+
+    // What has been minted keeps its number, and the number its document.
+    let refused = fleet.edit("TrafficPolicy", "shop/web", document(3)).await;
+    let refused = refused
+        .err()
+        .map(|error| format!("{error:#}"))
+        .unwrap_or_default();
     ensure!(
-        versions(&fleet).await?.len() == answers.len(),
-        "a version more"
+        refused.contains("set `spec.version` to a new number"),
+        "{refused}"
     );
+    edit(6, 3).await?;
+    fleet.ready("TrafficPolicyVersion", "shop/web-v6").await?;
+    for (number, reason) in [(4, "NumberTooLow"), (5, "VersionConflict")] {
+        edit(number, 4).await?;
+        let message = fleet
+            .fails("TrafficPolicy", "shop/web", "Accepted", reason)
+            .await?;
+        ensure!(message.starts_with("spec.version: "), "{message}");
+    }
+
+    // An edit that is taken back finds its version again.
+    edit(5, 2).await?;
+    let policy = fleet.ready("TrafficPolicy", "shop/web").await?;
+    ensure!(
+        policy["status"]["mintedVersion"] == 5,
+        "{:#}",
+        policy["status"]
+    );
+    ensure!(
+        policy["status"]["highestVersion"] == 6,
+        "{:#}",
+        policy["status"]
+    );
+    let found = versions(&fleet).await?;
+    let names: Vec<&String> = found.keys().collect();
+    ensure!(names == ["web-v1", "web-v5", "web-v6"], "{found:?}");
+    for name in NAMES {
+        fleet
+            .answers_everywhere(&question(name)?, &[&address(1)])
+            .await?;
+    }
     Ok(())
 }
 
@@ -315,5 +426,5 @@ async fn a_channel_moves_all_that_follow_it() -> Result<()> {
         .await?;
     shop.serves_everywhere(2).await?;
     load.more(300, SOON).await?;
-    shop.switched(load.stop().await?, &[1, 2])
+    shop.switched(&load.stop().await?, &[1, 2])
 }
