@@ -23,6 +23,12 @@ FUZZ_SECONDS ?= 20
 # Which end-to-end suites run: all, or some of them.
 SUITES := $(shell awk -F'"' '/^\[\[test\]\]/ {test = 1} test && /^name = / {print $$2; test = 0}' e2e/Cargo.toml)
 SUITE ?= $(SUITES)
+# Alone, the suite of figures runs with ten thousand records on optimized
+# programs; among the others with a tenth of that, as everything is built.
+ifeq ($(SUITE),scale)
+  E2E_PROFILE := --release
+  export WATERSHED_SCALE ?= 10000
+endif
 # The development cluster to start or end.
 NAME ?= dev
 
@@ -106,7 +112,7 @@ fuzz: $(CARGO_FUZZ) ## Run every fuzz target for FUZZ_SECONDS (20) each
 
 .PHONY: e2e
 e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME for one suite)
-	$(CARGO) test $(PACKAGES) --no-fail-fast $(SUITE:%=--test %)
+	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
 .PHONY: bench
 bench: ## Benchmarks of the decision and of the path of a query
@@ -130,7 +136,7 @@ e2e-tools: ## Build the control plane's programs, once: ten minutes
 
 .PHONY: e2e-binaries
 e2e-binaries: ## Build the programs under test: target/debug
-	$(BUILD_FOR_TESTS) --bin watershed-operator --bin watershed-dns
+	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns
 
 .PHONY: clean
 clean: ## Remove what was built
