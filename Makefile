@@ -130,6 +130,11 @@ dev-cluster-down: ## End it (NAME=dev)
 	@$(BUILD_FOR_TESTS) --bin watershed-e2e
 	@target/debug/watershed-e2e dev-cluster down --name $(NAME)
 
+.PHONY: dev-fleet
+dev-fleet: e2e-binaries ## Run operator and three nodes beside it, until Ctrl-C (NAME=dev)
+	@$(BUILD_FOR_TESTS) --bin watershed-e2e
+	@target/debug/watershed-e2e dev-fleet --name $(NAME)
+
 .PHONY: e2e-tools
 e2e-tools: ## Build the control plane's programs, once: ten minutes
 	@scripts/e2e-tools kube kube-oldest >/dev/null

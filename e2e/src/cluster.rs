@@ -72,7 +72,7 @@ impl Cluster {
     /// When a program is not built, does not start or is not ready in time.
     pub async fn start(options: Options) -> Result<Self> {
         if let Some(kubeconfig) = existing()? {
-            return Self::existing(options, kubeconfig).await;
+            return Self::attach(options, kubeconfig).await;
         }
         let mut attempt = 1;
         loop {
@@ -122,7 +122,12 @@ impl Cluster {
         Ok(())
     }
 
-    async fn existing(options: Options, kubeconfig: PathBuf) -> Result<Self> {
+    /// Takes a cluster that runs already, installs the definitions if the
+    /// options say so, and leaves it running.
+    ///
+    /// # Errors
+    /// When the file is not a kubeconfig, or the API server is not ready in time.
+    pub async fn attach(options: Options, kubeconfig: PathBuf) -> Result<Self> {
         let dir = run_dir::new_dir(&options.name)?;
         eprintln!("{}: the cluster of {}", options.name, kubeconfig.display());
         let client = client_of(&kubeconfig).await?;

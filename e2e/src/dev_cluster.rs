@@ -46,6 +46,23 @@ pub(crate) struct Name {
     name: String,
 }
 
+impl Name {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// The kubeconfig of a cluster that runs.
+    pub(crate) fn kubeconfig(&self) -> Result<PathBuf> {
+        let state = State::of(self)?;
+        ensure!(
+            state.supervisor().is_some() && state.kubeconfig().exists(),
+            "no development cluster {name} runs. Start it: make dev-cluster NAME={name}",
+            name = self.name
+        );
+        Ok(state.kubeconfig())
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct UpArgs {
     #[command(flatten)]
