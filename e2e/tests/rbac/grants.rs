@@ -92,3 +92,16 @@ pub fn grants<'r>(
     }
     grants
 }
+/// The rules without one grant.
+pub fn without(rules: &[PolicyRule], grant: &Grant) -> Vec<PolicyRule> {
+    let namespace = grant.namespace.as_deref();
+    let kept = grants(rules, namespace).into_iter();
+    let kept = kept.filter(|kept| kept != grant).map(|kept| PolicyRule {
+        api_groups: Some(vec![kept.group]),
+        resources: Some(vec![kept.resource]),
+        resource_names: kept.name.map(|name| vec![name]),
+        verbs: vec![kept.verb],
+        ..PolicyRule::default()
+    });
+    kept.collect()
+}
