@@ -121,7 +121,8 @@ pub struct Fleet {
     pub operators: Vec<Operator>,
     /// The control plane.
     pub cluster: Cluster,
-    setup: Setup,
+    /// How further programs are started.
+    pub setup: Setup,
     authority: Authority,
     kubeconfig: PathBuf,
     /// Where operators are or will be, so that nodes know all of them.

@@ -150,6 +150,7 @@ async fn the_order_of_objects_does_not_matter() -> Result<()> {
             .cluster
             .kubectl(["delete", "--namespace", "shop", "tfr,tfrs", "--all"])
             .await?;
+        is_free(&fleet).await?;
         fleet
             .cluster
             .kubectl([
@@ -162,6 +163,27 @@ async fn the_order_of_objects_does_not_matter() -> Result<()> {
             .await?;
         let question = Question::new("example.com", "A")?;
         fleet.answers_everywhere(&question, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Nothing uses the zones, the policy and its version any more.
+async fn is_free(fleet: &Fleet) -> Result<()> {
+    let counts = ["total", "policyRecords", "recordSets"];
+    for (kind, object) in [
+        ("HostedZone", "shop/example-com"),
+        ("HostedZone", "shop/example-net"),
+        ("HostedZone", "shop/example-org"),
+        ("TrafficPolicy", "shop/web"),
+        ("TrafficPolicyVersion", "shop/web-v1"),
+    ] {
+        let free = |status: &Value| {
+            let mut counts = counts
+                .iter()
+                .filter_map(|count| status["records"][count].as_u64());
+            counts.all(|count| count == 0)
+        };
+        fleet.status(kind, object, "nothing uses it", free).await?;
     }
     Ok(())
 }

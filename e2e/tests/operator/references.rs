@@ -106,13 +106,22 @@ async fn another_namespace_has_to_grant_its_gateway() -> Result<()> {
         name: "public",
     };
     gateway.has(&["203.0.113.9"]).await?;
-    resolved(&fleet, "shop/gateway-v1", "False", "RefNotPermitted").await?;
+    // No version is made of a document that refers to what it may not.
+    let refused = || {
+        fleet.fails(
+            "TrafficPolicy",
+            "shop/gateway",
+            "ResolvedRefs",
+            "RefNotPermitted",
+        )
+    };
+    refused().await?;
     let question = Question::new("gateway.example.com", "A")?;
     fleet.answers_everywhere(&question, &[]).await?;
 
     // To somebody else it says nothing.
     grant(&fleet, "blog").await?;
-    resolved(&fleet, "shop/gateway-v1", "False", "RefNotPermitted").await?;
+    refused().await?;
     grant(&fleet, "shop").await?;
     resolved(&fleet, "shop/gateway-v1", "True", "Resolved").await?;
     fleet.ready("PolicyRecord", "shop/gateway").await?;
