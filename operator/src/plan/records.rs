@@ -61,13 +61,14 @@ impl<'a> Planner<'a> {
         };
         let fqdn = self.name_of_set(&id.key);
         let name = ResourceName::new(ResourceKind::RecordSet, &id.key.namespace, &id.key.name);
-        let report = self.report(&[name], None);
+        let report = self.report(std::slice::from_ref(&name), None);
         let found = status::record_set(RecordSetInput {
             before: &look.before,
             generation: facts.generation,
             verdict: &look.verdict,
             fault: look.fault,
             fqdn: fqdn.as_deref(),
+            published: self.world.homes.has(&name),
             carried: report.carried(),
             now: self.now,
         });

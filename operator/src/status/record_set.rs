@@ -20,6 +20,8 @@ pub struct RecordSetInput<'a> {
     pub fault: Option<&'a str>,
     /// Its absolute name, as far as its zone is known.
     pub fqdn: Option<&'a str>,
+    /// Whether nodes are given anything for it, if only what it was before.
+    pub published: bool,
     /// How far the nodes are.
     pub carried: Carried<'a>,
     /// The present.
@@ -40,8 +42,8 @@ pub fn record_set(input: RecordSetInput<'_>) -> Found<RecordSetStatus> {
         conditions: &before.conditions,
         fleet: before.fleet.as_ref(),
     };
-    let obstacle = (!verdict.is_ready()).then_some("what was served before stays");
-    let (programmed, fleet) = input.carried.tell(told, true, obstacle, now);
+    let (programmed, fleet) = input.carried.tell(told, true, obstacle(&input), now);
+    let fqdn = input.fqdn.or(before.fqdn.as_deref());
     let accepted = input
         .fault
         .map_or_else(|| Draft::of(verdict, ConditionType::Accepted), Draft::fault);
@@ -53,18 +55,27 @@ pub fn record_set(input: RecordSetInput<'_>) -> Found<RecordSetStatus> {
         programmed,
     ];
     let subject = Subject::new(&before.conditions, generation, now);
-    let (conditions, again) = subject.conditions(drafts, ready, None);
+    let name = fqdn.unwrap_or("the name");
+    let stale = input.published && !verdict.is_ready();
+    let meanwhile = stale.then(|| format!("what was there before is served at {name}"));
+    let (conditions, again) = subject.conditions(drafts, ready, meanwhile.as_deref());
     Found {
         awaits_nodes,
         status: RecordSetStatus {
             observed_generation: Some(generation),
             conditions,
-            fqdn: input
-                .fqdn
-                .map(ToOwned::to_owned)
-                .or_else(|| before.fqdn.clone()),
+            fqdn: fqdn.map(ToOwned::to_owned),
             fleet,
         },
         again,
+    }
+}
+
+/// Why nodes have nothing of this generation.
+fn obstacle(input: &RecordSetInput<'_>) -> Option<&'static str> {
+    match (input.verdict.is_ready(), input.published) {
+        (true, _) => None,
+        (false, true) => Some("what was served before stays"),
+        (false, false) => Some("there is nothing to serve"),
     }
 }
