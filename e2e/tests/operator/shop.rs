@@ -42,13 +42,19 @@ impl Shop {
         shop.serves_everywhere(1).await?;
         // What happens to the leader from now on happens to one that has told
         // how many nodes it has.
-        let of = shop.fleet.nodes.len();
+        shop.has_all_nodes().await?;
+        Ok(shop)
+    }
+
+    /// Waits until the fleet counts all nodes, and all of them serve the same.
+    pub async fn has_all_nodes(&self) -> Result<()> {
+        let of = self.fleet.nodes.len();
         let all = |status: &Value| status["nodes"]["summary"] == format!("{of}/{of}");
         let fleet = format!("{HOME}/default");
-        shop.fleet
+        self.fleet
             .status("DNSFleet", &fleet, "it counts all nodes", all)
             .await?;
-        Ok(shop)
+        Ok(())
     }
 
     /// Asks for a version.

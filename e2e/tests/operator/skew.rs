@@ -26,6 +26,7 @@ async fn an_older_node_is_spared_what_it_cannot_read() -> Result<()> {
         .await?
         .name
         .clone();
+    shop.has_all_nodes().await?;
     shop.serve(2).await?;
     shop.serves_everywhere(2).await?;
     shop.fleet.cluster.apply(NEWER).await?;
@@ -43,6 +44,7 @@ async fn an_older_node_is_spared_what_it_cannot_read() -> Result<()> {
     let node = shop.fleet.nodes.pop().context("no nodes")?;
     node.process.stop(SOON).await?;
     shop.fleet.add_node("older", &[]).await?;
+    shop.has_all_nodes().await?;
     released(&shop).await
 }
 
