@@ -126,7 +126,7 @@ impl<'c> Scenario<'c> {
         Ok(())
     }
 
-    /// What happens again is told as one event that happened again.
+    /// Every change of what is served is told with its own words.
     async fn events(&self) -> Result<()> {
         let events: Api<Event> = Api::namespaced(self.cluster.client(), TEAM);
         for number in [4, 1, 4, 1] {
@@ -134,9 +134,13 @@ impl<'c> Scenario<'c> {
             self.patch("PolicyRecord", "www", spec).await?;
             self.ready("PolicyRecord", "www").await?;
         }
-        self.until("an event is told as one of a series", async || {
+        let told = |event: &Event| {
+            let note = event.note.clone().unwrap_or_default();
+            note.starts_with("version 1 is served") && note.ends_with("after version 4")
+        };
+        self.until("both ways back are told", async || {
             let list = events.list(&ListParams::default()).await?;
-            Ok(list.items.iter().any(|event| event.series.is_some()))
+            Ok(list.items.iter().filter(|event| told(event)).count() >= 2)
         })
         .await
     }

@@ -14,7 +14,8 @@ const LONGEST: usize = 1024;
 /// too much to do.
 #[derive(Clone)]
 pub struct Announcer {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
 }
 
 impl Announcer {
@@ -24,9 +25,7 @@ impl Announcer {
             controller: FIELD_MANAGER.to_owned(),
             instance: Some(instance.to_owned()),
         };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        Self { client, reporter }
     }
 
     /// Makes an event about an object.
@@ -53,7 +52,10 @@ impl Announcer {
             uid: Some(uid.to_owned()),
             ..ObjectReference::default()
         };
-        self.recorder.publish(&event, &about).await
+        // A recorder takes events of one reason for the same, and shows the
+        // note of the first. These differ: they tell of changes.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        recorder.publish(&event, &about).await
     }
 }
 
