@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod page;
 mod program;
 mod schedules;
 mod store;
