@@ -28,6 +28,11 @@ impl Announcer {
         Self { client, reporter }
     }
 
+    /// Name of this replica.
+    pub fn instance(&self) -> &str {
+        self.reporter.instance.as_deref().unwrap_or_default()
+    }
+
     /// Makes an event about an object.
     ///
     /// # Errors

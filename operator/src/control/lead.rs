@@ -14,6 +14,7 @@ use super::controller::{Controller, Leading};
 use crate::fleet::{FleetName, HubEvent};
 use crate::leader::Role;
 use crate::object::{ObjectId, ObjectKind};
+use crate::plan::Notice;
 
 impl Controller {
     /// Leads or follows from now on.
@@ -84,6 +85,20 @@ impl Controller {
             .publish(self.world.homes.everything(), wanted.clone());
         if let Some(leading) = &mut self.leading {
             leading.wanted = Some(wanted);
+        }
+        self.announce_lead();
+    }
+
+    /// Tells people that another replica leads.
+    fn announce_lead(&mut self) {
+        let Some(term) = self.leading.as_ref().map(|leading| leading.term.0) else {
+            return;
+        };
+        let note = format!("{} leads, in term {term}", self.announcer.instance());
+        let fleets = self.world.of_kind(ObjectKind::DNSFleet);
+        let fleets = fleets.map(|(id, facts)| (id.clone(), facts.uid.clone()));
+        for (id, uid) in fleets.collect::<Vec<_>>() {
+            self.announce(&id, &uid, Notice::normal("LeaderChanged", note.clone()));
         }
     }
 

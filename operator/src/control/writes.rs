@@ -186,7 +186,7 @@ impl Controller {
     }
 
     /// Tells people, unless there is too much to tell already.
-    fn announce(&mut self, id: &ObjectId, uid: &str, notice: Notice) {
+    pub(super) fn announce(&mut self, id: &ObjectId, uid: &str, notice: Notice) {
         while self.announcements.try_join_next().is_some() {}
         if self.announcements.len() >= EVENTS_AT_ONCE {
             self.metrics.announced("left out");
