@@ -111,6 +111,8 @@ fuzz: $(CARGO_FUZZ) ## Run every fuzz target for FUZZ_SECONDS (20) each
 	scripts/fuzz $(CARGO_FUZZ) $(FUZZ_SECONDS)
 
 .PHONY: e2e
+# The tests wait more than they compute.
+e2e: export RUST_TEST_THREADS ?= 3
 e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME for one suite)
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
