@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 use watershed_operator::control::ControlConfig;
 use watershed_operator::fleet::{Config, HubConfig};
 use watershed_operator::leader::LeaderConfig;
@@ -109,6 +110,16 @@ pub(crate) struct Run {
         value_parser = clap::value_parser!(u32).range(1..=10_000)
     )]
     writes_per_second: u32,
+
+    /// How long answers stay that rest on a ReferenceGrant which was taken back:
+    /// one that is replaced, or deleted by mistake, takes nothing away
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u32).range(0..=86_400)
+    )]
+    grant_grace_seconds: u32,
 
     /// Highest format of resources to send, for upgrades in steps
     #[arg(
@@ -251,7 +262,7 @@ impl Run {
                 namespaces: BTreeSet::from_iter(self.watch_namespace.clone()),
             },
             writes_per_second: self.writes_per_second,
-            ..ControlConfig::default()
+            grant_grace: SignedDuration::from_secs(self.grant_grace_seconds.into()),
         }
     }
 }
@@ -337,6 +348,7 @@ mod tests {
         for (flag, value) in [
             ("lease-seconds", run.lease_seconds),
             ("writes-per-second", run.writes_per_second),
+            ("grant-grace-seconds", run.grant_grace_seconds),
         ] {
             let row = PAGE
                 .lines()
