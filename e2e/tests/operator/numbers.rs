@@ -124,17 +124,28 @@ fn nothing_was_lost(before: &Versions, now: &Versions) -> Result<()> {
     Ok(())
 }
 
-/// By the API server's own account.
+/// By the API server's own account, nothing was made twice, and what was made is
+/// there. A request that its writer did not live to see answered may be missing
+/// in the account.
 fn each_was_made_once(fleet: &Fleet, there: &Versions) -> Result<()> {
     let made = fleet.cluster.requests(|event| {
         let of_versions = event.resource == "trafficpolicyversions";
         of_versions && event.subresource.is_empty() && event.code == 201
     })?;
-    let mut made: Vec<&String> = made.iter().map(|event| &event.name).collect();
-    made.sort();
-    let mut there: Vec<&String> = there.keys().collect();
-    there.sort();
-    ensure!(made == there, "made {made:?}, there are {there:?}");
+    let different: BTreeSet<&String> = made.iter().map(|event| &event.name).collect();
+    let told = || {
+        made.iter()
+            .map(watershed_e2e::AuditEvent::summary)
+            .collect::<Vec<_>>()
+    };
+    ensure!(different.len() == made.len(), "made twice: {:?}", told());
+    let lost = different.iter().any(|name| !there.contains_key(*name));
+    ensure!(!lost, "made {different:?}, there are {there:?}");
+    let unanswered = there.len() - different.len();
+    ensure!(
+        unanswered <= usize::from(EDITS / 2),
+        "{unanswered} not in the account"
+    );
     Ok(())
 }
 
