@@ -111,8 +111,8 @@ pub(crate) struct Run {
     )]
     writes_per_second: u32,
 
-    /// How long answers stay that rest on a ReferenceGrant which was taken back:
-    /// one that is replaced, or deleted by mistake, takes nothing away
+    /// How long answers stay that rest on a permission which was taken back: a
+    /// grant that is replaced, or deleted by mistake, takes nothing away
     #[arg(
         long,
         value_name = "SECONDS",
