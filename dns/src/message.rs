@@ -160,9 +160,10 @@ impl OutgoingMessage {
     }
 }
 
-/// Nothing in place of a question that must not be repeated.
+/// Nothing in place of a question that must not be repeated, or of several:
+/// these are an error (RFC 9619), and may be longer than a reply.
 fn no_question(queries: &Queries) -> Option<Queries> {
-    points_into_header(queries)
+    (queries.len() != 1 || points_into_header(queries))
         .then(|| Queries::read(&mut BinDecoder::new(&[]), 0).ok())
         .flatten()
 }

@@ -213,13 +213,13 @@ fn a_question_that_goes_on_in_the_header_is_not_repeated() {
     let reply = ask_packet(&node(), &packet);
     assert_eq!((rcode(&reply), reply.metadata.id), (FormErr, 0x1267));
     assert!(reply.queries.is_empty());
-    // A second question may repeat the first one's name.
+    // Nor are several: together they may be longer than a reply by UDP.
     let mut packet = query("www.example.com.", A).to_vec().unwrap();
     packet.truncate(12 + 17 + 4);
     packet[4..12].copy_from_slice(&[0, 2, 0, 0, 0, 0, 0, 0]);
     packet.extend([0xC0, 12, 0, 1, 0, 1]);
     let reply = ask_packet(&node(), &packet);
-    assert_eq!((rcode(&reply), reply.queries.len()), (FormErr, 2));
+    assert_eq!((rcode(&reply), reply.queries.len()), (FormErr, 0));
 }
 
 #[test]
