@@ -72,11 +72,13 @@ fn write_all(mut disk: impl Disk, waiting: &Receiver<Kept>, metrics: &Metrics, r
             Err(mpsc::RecvError) => true,
         };
         if let Some(kept) = unwritten.take() {
-            let written = disk.write(&kept);
-            metrics.persisted(written.is_ok());
-            if let Err(error) = written {
-                tracing::error!(%error, "the state is not on disk: a restart finds an older one");
-                unwritten = Some(kept);
+            match disk.write(&kept) {
+                Ok(()) => metrics.persisted(kept.held),
+                Err(error) => {
+                    tracing::error!(%error, "the state is not on disk: a restart finds an older one");
+                    metrics.persist_failed();
+                    unwritten = Some(kept);
+                }
             }
         }
         if ended {

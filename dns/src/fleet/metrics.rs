@@ -1,6 +1,6 @@
 //! What Prometheus is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
@@ -9,7 +9,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 use watershed_proto::NackReason;
-use watershed_snapshot::Term;
+use watershed_snapshot::{Held, SnapshotId, Term};
 
 use super::build::Built;
 use crate::counts::QueryCounts;
@@ -32,6 +32,14 @@ pub struct Metrics {
     apply: Histogram,
     persisted: IntGauge,
     persist_failures: IntCounter,
+    states: Mutex<States>,
+}
+
+/// What is served, and what a restart would find.
+#[derive(Default)]
+struct States {
+    served: Option<SnapshotId>,
+    on_disk: Option<SnapshotId>,
 }
 
 impl Metrics {
@@ -69,6 +77,7 @@ impl Metrics {
                 "persist_failures_total",
                 "Failures to write the served state to disk",
             ))?)?,
+            states: Mutex::default(),
             registry,
         })
     }
@@ -99,6 +108,7 @@ impl Metrics {
         self.generation.set(clamped(id.generation));
         self.zones.set(clamped(built.snapshot().zones.len()));
         self.resources.set(clamped(built.resources().len()));
+        self.compare(|states| states.served = Some(id));
     }
 
     pub(super) fn applied(&self, time: Duration) {
@@ -121,11 +131,22 @@ impl Metrics {
         self.connections.with_label_values(&[result]).inc();
     }
 
-    pub(super) fn persisted(&self, persisted: bool) {
-        self.persisted.set(i64::from(persisted));
-        if !persisted {
-            self.persist_failures.inc();
-        }
+    /// This is on the disk now; `None`: nothing that could be served.
+    pub(super) fn persisted(&self, held: Option<Held>) {
+        self.compare(|states| states.on_disk = held.map(|held| held.id));
+    }
+
+    pub(super) fn persist_failed(&self) {
+        self.persist_failures.inc();
+    }
+
+    /// Both sides change in threads of their own, so the gauge is set under
+    /// the lock that orders them.
+    fn compare(&self, change: impl FnOnce(&mut States)) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut states);
+        let same = states.served.is_some() && states.served == states.on_disk;
+        self.persisted.set(i64::from(same));
     }
 }
 

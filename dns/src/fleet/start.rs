@@ -87,6 +87,7 @@ impl Membership {
         let status = Arc::new(Status::default());
         let store = self.state.as_deref().map(open).transpose()?;
         let (subscriber, store) = self.restore(store);
+        metrics.persisted(store.as_ref().and_then(|store| store.kept().held));
         if let Some(built) = subscriber.served() {
             node.publish(built.snapshot());
         }

@@ -109,6 +109,7 @@ fn a_node_starts_from_its_disk_without_an_operator() {
     assert_eq!(node.get("/readyz").0, 200);
     assert_eq!(node.ask("www.example.com"), Answer::of(&["192.0.2.1"]));
     assert_eq!(node.metric("watershed_dns_generation"), Some(1.0));
+    assert_eq!(node.metric("watershed_dns_persisted"), Some(1.0));
     assert_eq!(node.metric("watershed_dns_operator_connected"), Some(0.0));
     drop(node);
     // An operator that comes back is told what is there.
