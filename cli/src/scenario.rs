@@ -157,7 +157,7 @@ impl Scenario {
             return;
         };
         let unknown_checks = self.health.keys().filter(|key| {
-            let known = policy.checks().iter().any(|id| names_check(key, id));
+            let known = policy.check_ids().iter().any(|id| names_check(key, id));
             !known
         });
         for key in unknown_checks {

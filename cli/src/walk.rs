@@ -6,7 +6,7 @@ use std::path::Path;
 
 use watershed_geo::{GeoDatabase, LatencyTable};
 use watershed_policy::{
-    Client, Distribution, Health, LatencySource, Policy, Scope, Step, Value, View,
+    CheckUse, Client, Distribution, Health, LatencySource, Policy, Scope, Step, Value, View,
 };
 
 use crate::finding::Finding;
@@ -155,7 +155,8 @@ fn no_answer() -> Distribution {
 }
 
 fn health(policy: &Policy, scenario: &Scenario) -> Health {
-    let check = |id: &str| {
+    let check = |check: &CheckUse| {
+        let id = check.id.as_str();
         let mut verdicts = scenario.health.iter();
         // The full id is more exact than the name alone.
         let exact = scenario.health.get(id).copied();

@@ -137,7 +137,7 @@ fn health_of(versions: &[Arc<PolicyVersion>], verdicts: &HealthStates) -> HashMa
             ..
         } = &**version;
         let own = |endpoint: &str| verdicts.endpoint(namespace, policy_name, endpoint);
-        let health = Health::new(policy, |check| verdicts.check(check), own);
+        let health = Health::new(policy, |check| verdicts.check(&check.id), own);
         (key(version), health)
     });
     health.collect()

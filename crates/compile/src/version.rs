@@ -114,13 +114,13 @@ fn changed(
 
 /// Health checks that a policy names and that do not exist.
 pub(crate) fn missing_checks(resources: &Resources, policy: &Policy) -> Option<Problem> {
-    let missing = policy.checks().iter().filter(|id| {
+    let missing = policy.check_ids().into_iter().filter(|id| {
         let key = id
             .split_once('/')
             .map(|(ns, name)| ObjectKey::new(ns, name));
         key.is_none_or(|key| !resources.health_checks.contains_key(&key))
     });
-    let missing: Vec<&str> = missing.map(String::as_str).collect();
+    let missing: Vec<&str> = missing.collect();
     (!missing.is_empty()).then(|| {
         let message = format!(
             "there is no HealthCheck {}; until there is, it counts as healthy",

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{Code, Diagnostic, Path, Severity};
 use crate::document::{BranchSpec, Document, EndpointSpec, RuleSpec, Target};
 use crate::limits::Limits;
-use crate::policy::{Branch, CheckId, Endpoint, EndpointId, Node, Policy, Rule, RuleId};
+use crate::policy::{Branch, CheckId, CheckUse, Endpoint, EndpointId, Node, Policy, Rule, RuleId};
 
 use graph::Graph;
 
@@ -52,7 +52,8 @@ fn assemble(document: &Document, graph: &Graph<'_>) -> Option<Policy> {
     let endpoints = document
         .endpoints
         .iter()
-        .map(|spec| endpoint(spec, &mut names))
+        .enumerate()
+        .map(|(index, spec)| endpoint(spec, EndpointId::new(index), &mut names))
         .collect();
     let rules: Option<Vec<Rule>> = order.iter().map(|spec| rule(spec, &mut names)).collect();
     let rules = rules?;
@@ -80,12 +81,12 @@ fn looks_at_client(rules: &[Rule]) -> Vec<bool> {
     flags
 }
 
-/// Ids by name, and the health checks met so far.
+/// Ids by name, and the uses of health checks met so far.
 struct Names<'a> {
     rules: BTreeMap<&'a str, RuleId>,
     endpoints: BTreeMap<&'a str, EndpointId>,
-    check_ids: BTreeMap<&'a str, CheckId>,
-    checks: Vec<String>,
+    check_ids: BTreeMap<(&'a str, Option<EndpointId>), CheckId>,
+    checks: Vec<CheckUse>,
 }
 
 impl<'a> Names<'a> {
@@ -115,20 +116,26 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn check(&mut self, id: &'a str) -> CheckId {
-        *self.check_ids.entry(id).or_insert_with(|| {
-            self.checks.push(id.to_owned());
+    fn check(&mut self, id: &'a str, endpoint: Option<EndpointId>) -> CheckId {
+        *self.check_ids.entry((id, endpoint)).or_insert_with(|| {
+            self.checks.push(CheckUse {
+                id: id.to_owned(),
+                endpoint,
+            });
             CheckId::new(self.checks.len() - 1)
         })
     }
 }
 
-fn endpoint<'a>(spec: &'a EndpointSpec, names: &mut Names<'a>) -> Endpoint {
+fn endpoint<'a>(spec: &'a EndpointSpec, id: EndpointId, names: &mut Names<'a>) -> Endpoint {
     Endpoint {
         name: spec.name.clone(),
         kind: spec.kind,
         values: spec.values.clone(),
-        check: spec.check.as_deref().map(|id| names.check(id)),
+        check: spec
+            .check
+            .as_deref()
+            .map(|check| names.check(check, Some(id))),
         drain: spec.drain,
     }
 }
@@ -150,9 +157,14 @@ fn branch<'a>(spec: &'a BranchSpec, names: &mut Names<'a>) -> Option<Branch> {
     if spec.selector == crate::document::Selector::Missing {
         return None;
     }
+    let target = names.node(spec.target.as_ref()?)?;
+    let endpoint = match target {
+        Node::Endpoint(id) => Some(id),
+        Node::Rule(_) => None,
+    };
     Some(Branch {
-        target: names.node(spec.target.as_ref()?)?,
-        check: spec.check.as_deref().map(|id| names.check(id)),
+        target,
+        check: spec.check.as_deref().map(|id| names.check(id, endpoint)),
         evaluate_target_health: spec.evaluate_target_health,
         selector: spec.selector.clone(),
     })

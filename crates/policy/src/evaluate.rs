@@ -117,7 +117,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn evaluate(&mut self, id: RuleId) -> Evaluation {
         let rule = &self.policy.rules[id.index()];
         self.dependence.merge(self.selection_dependence(rule));
-        let applicable = self.applicable(rule);
+        let applicable = self.applicable(id, rule);
         let eligible = self.eligible(rule, &applicable);
         let (candidates, fallback) = self.healthy_or_all(rule, &eligible);
         let choice = self.choose(rule, &candidates);
@@ -205,7 +205,7 @@ impl<'a> Evaluator<'a> {
             _ => Dependence::default(),
         };
         let (mut staying, mut draining) = (Tally::default(), Tally::default());
-        for index in self.applicable_unordered(rule) {
+        for index in self.applicable_unordered(id, rule) {
             let state = self.branch_state(&rule.branches[index]);
             dependence.merge(state.dependence);
             let tally = if state.draining {
@@ -249,22 +249,23 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn applicable_unordered(&self, rule: &Rule) -> Branches {
+    fn applicable_unordered(&self, id: RuleId, rule: &Rule) -> Branches {
         match rule.kind {
             RuleKind::Geolocation | RuleKind::Cidr | RuleKind::MultiValue { .. } => {
-                self.applicable(rule)
+                self.applicable(id, rule)
             }
             _ => (0..rule.branches.len()).collect(),
         }
     }
 
     /// The branches that apply to the client, most preferred first.
-    fn applicable(&self, rule: &Rule) -> Branches {
+    fn applicable(&self, id: RuleId, rule: &Rule) -> Branches {
         let View {
             client, latency, ..
         } = *self.view;
         match rule.kind {
-            RuleKind::Failover | RuleKind::Weighted { .. } => (0..rule.branches.len()).collect(),
+            RuleKind::Failover => in_order(rule.branches.len(), self.view.health.first(id)),
+            RuleKind::Weighted { .. } => (0..rule.branches.len()).collect(),
             RuleKind::MultiValue { .. } => self.with_values(rule),
             RuleKind::Geolocation => preference::by_place(rule, client),
             RuleKind::Cidr => preference::by_block(rule, client),
@@ -361,6 +362,15 @@ impl<'a> Evaluator<'a> {
             _ => Choice::Weighted(shares),
         }
     }
+}
+
+/// `0..branches`, with `first` at the front.
+fn in_order(branches: usize, first: usize) -> Branches {
+    let mut order: Branches = (0..branches).collect();
+    if let Some(front) = order.get_mut(..=first) {
+        front.rotate_right(1);
+    }
+    order
 }
 
 /// Whether the rule answers from its most preferred healthy branch alone.

@@ -1,7 +1,7 @@
 //! Health of a policy's checks and endpoints at one moment.
 
 use crate::document::EndpointKind;
-use crate::policy::{CheckId, EndpointId, Policy};
+use crate::policy::{CheckId, CheckUse, EndpointId, Policy, RuleId};
 
 /// The verdicts that one policy depends on, by its own ids. It is made when a
 /// verdict changes, not when a query comes.
@@ -9,6 +9,8 @@ use crate::policy::{CheckId, EndpointId, Policy};
 pub struct Health {
     checks: Box<[bool]>,
     endpoints: Box<[bool]>,
+    /// By rule: the branch that a failover rule tries first.
+    first: Box<[u32]>,
 }
 
 impl Health {
@@ -17,14 +19,15 @@ impl Health {
         Self::new(policy, |_| true, |_| true)
     }
 
-    /// Asks for every health check of the policy by id and for the own status
-    /// of every alias endpoint by name; `true` is healthy.
+    /// Asks for every use of a health check in the policy and for the own
+    /// status of every alias endpoint by name; `true` is healthy. Failover
+    /// rules try their branches in order.
     pub fn new(
         policy: &Policy,
-        mut check: impl FnMut(&str) -> bool,
+        check: impl FnMut(&CheckUse) -> bool,
         mut alias: impl FnMut(&str) -> bool,
     ) -> Self {
-        let checks: Box<[bool]> = policy.checks.iter().map(|id| check(id)).collect();
+        let checks: Box<[bool]> = policy.checks.iter().map(check).collect();
         let endpoints = policy
             .endpoints
             .iter()
@@ -33,7 +36,28 @@ impl Health {
                 own && endpoint.check.is_none_or(|id| checks[id.index()])
             })
             .collect();
-        Self { checks, endpoints }
+        Self {
+            checks,
+            endpoints,
+            first: policy.rules.iter().map(|_| 0).collect(),
+        }
+    }
+
+    /// Makes a failover rule try this branch first and then the others in
+    /// their order; 0 is the order of the document. Rules of other kinds do
+    /// not look at it. A rule or branch that does not exist has no effect.
+    pub fn set_first(&mut self, rule: RuleId, branch: usize) {
+        let first = self.first.get_mut(rule.index());
+        if let (Some(first), Ok(branch)) = (first, u32::try_from(branch)) {
+            *first = branch;
+        }
+    }
+
+    /// The branch that a failover rule tries first.
+    pub fn first(&self, rule: RuleId) -> usize {
+        self.first
+            .get(rule.index())
+            .map_or(0, |first| *first as usize)
     }
 
     /// Whether the check says healthy. A check of another policy counts as

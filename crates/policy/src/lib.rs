@@ -22,6 +22,7 @@ mod distribution;
 mod document;
 mod evaluate;
 mod explain;
+mod failback;
 mod health;
 mod limits;
 mod policy;
@@ -40,8 +41,9 @@ pub use document::{
 };
 pub use evaluate::{Fallback, View};
 pub use explain::{BranchHealth, BranchReport, Measure, Recorder, Step, Verdict};
+pub use failback::{Failback, FailbackMode, HeldRule};
 pub use health::Health;
 pub use limits::Limits;
 pub use num_rational::BigRational;
-pub use policy::{Branch, CheckId, Endpoint, EndpointId, Node, Policy, Rule, RuleId};
+pub use policy::{Branch, CheckId, CheckUse, Endpoint, EndpointId, Node, Policy, Rule, RuleId};
 pub use scope::Scope;

@@ -1,5 +1,7 @@
 //! A checked policy, ready to be evaluated.
 
+use std::collections::BTreeSet;
+
 use crate::document::{Affinity, EndpointKind, RuleKind, Selector, Value};
 
 /// A policy that passed every check: references resolved, free of cycles.
@@ -11,11 +13,22 @@ pub struct Policy {
     /// the start rule is the last. Rules that nothing leads to are left out.
     pub(crate) rules: Vec<Rule>,
     pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) checks: Vec<String>,
+    pub(crate) checks: Vec<CheckUse>,
     /// Whether any endpoint drains.
     pub(crate) drains: bool,
     /// By rule: whether it, or any rule it leads to, looks at the client.
     pub(crate) looks_at_client: Vec<bool>,
+}
+
+/// A health check where a policy uses it. A check is a template: what it says
+/// may differ from endpoint to endpoint, so each endpoint has a use of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckUse {
+    /// Id of the check.
+    pub id: String,
+    /// The endpoint that it is used at: by the endpoint itself or by a branch
+    /// that leads to it. `None` for a branch that leads to a rule.
+    pub endpoint: Option<EndpointId>,
 }
 
 /// A rule or an endpoint of a policy.
@@ -113,7 +126,7 @@ ids! {
     RuleId;
     /// An endpoint of one policy: index into [`Policy::endpoints`].
     EndpointId;
-    /// A health check of one policy: index into [`Policy::checks`].
+    /// The use of a health check in one policy: index into [`Policy::checks`].
     CheckId;
 }
 
@@ -138,9 +151,14 @@ impl Policy {
         &self.endpoints
     }
 
-    /// Ids of the health checks that branches and endpoints refer to.
-    pub fn checks(&self) -> &[String] {
+    /// The uses of health checks by branches and endpoints, each once.
+    pub fn checks(&self) -> &[CheckUse] {
         &self.checks
+    }
+
+    /// Ids of the health checks in use, each once, sorted.
+    pub fn check_ids(&self) -> BTreeSet<&str> {
+        self.checks.iter().map(|check| check.id.as_str()).collect()
     }
 
     /// The rule of that id.
@@ -164,7 +182,7 @@ impl Policy {
     /// # Panics
     /// When the id is of another, larger policy.
     pub fn check(&self, id: CheckId) -> &str {
-        &self.checks[id.index()]
+        &self.checks[id.index()].id
     }
 
     /// Name of a node.

@@ -24,7 +24,7 @@ fn health(policy: &Policy, down: u32) -> Health {
         let n = name.bytes().map(u32::from).sum::<u32>() % 32;
         down & (1 << n) == 0
     };
-    Health::new(policy, is_up, is_up)
+    Health::new(policy, |check| is_up(&check.id), is_up)
 }
 
 /// Replays a list of draws, then extends it: walks all ways a decision can go.

@@ -65,7 +65,7 @@ fn answers(
         let number: String = name.chars().filter(char::is_ascii_digit).collect();
         situation.down >> (number.parse::<u32>().unwrap_or(0) % 32) & 1 == 0
     };
-    let health = Health::new(policy, up, up);
+    let health = Health::new(policy, |check| up(&check.id), up);
     let client = client(situation.place);
     let view = View {
         client: &client,
