@@ -23,11 +23,16 @@ FUZZ_SECONDS ?= 20
 # Which end-to-end suites run: all, or some of them.
 SUITES := $(shell awk -F'"' '/^\[\[test\]\]/ {test = 1} test && /^name = / {print $$2; test = 0}' e2e/Cargo.toml)
 SUITE ?= $(SUITES)
-# Alone, the suite of figures runs with ten thousand records on optimized
-# programs; among the others with a tenth of that, as everything is built.
+# Alone, the suites with figures run at full size on optimized programs; among
+# the others at a tenth of that, as everything is built.
 ifeq ($(SUITE),scale)
   E2E_PROFILE := --release
   export WATERSHED_SCALE ?= 10000
+endif
+ifeq ($(SUITE),health)
+  E2E_PROFILE := --release
+  export WATERSHED_ENDPOINTS ?= 5000
+  export WATERSHED_CHECKERS ?= 10
 endif
 # The development cluster to start or end.
 NAME ?= dev

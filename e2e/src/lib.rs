@@ -9,6 +9,7 @@
 //! - [`dns`]: single queries, and a steady load that records every answer that
 //!   is lost or not as expected;
 //! - [`fleet`]: such a cluster with operators and DNS nodes in it;
+//! - [`endpoint`]: endpoints that answer health checks, and fail as told;
 //! - [`certs`]: certificates for the stream between operator and DNS nodes;
 //! - [`wait`]: conditions with a deadline, in place of sleeps;
 //! - [`http`]: pages that programs serve about themselves;
@@ -21,6 +22,7 @@ pub mod binaries;
 pub mod certs;
 pub mod cluster;
 pub mod dns;
+pub mod endpoint;
 pub mod fleet;
 pub mod http;
 pub mod ports;

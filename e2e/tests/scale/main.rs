@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use watershed_e2e::cluster::Mark;
 use watershed_e2e::dns::{Question, ask};
 use watershed_e2e::tools::repository;
-use watershed_e2e::{Fleet, Process, Setup};
+use watershed_e2e::{Fleet, Setup};
 
 use measure::Metrics;
 
@@ -110,7 +110,7 @@ async fn fill(fleet: &Fleet, records: usize, figures: &mut Figures) -> Result<()
     watched.with_context(|| format!("not all records are ready after {LIMIT:?}"))???;
     figures.seconds("programmed_seconds", start);
     let operator = &fleet.operators[0].process;
-    figures.note("fill_cpu_seconds", cpu_seconds(operator)?);
+    figures.note("fill_cpu_seconds", operator.cpu_seconds()?);
     // The working document becomes version 2, which nothing serves yet.
     let document = json!({"spec": {"version": 2, "document": document(250)}});
     fleet.edit("TrafficPolicy", "shop/p0", document).await?;
@@ -156,7 +156,7 @@ impl Reading {
         let operator = &fleet.operators[0];
         Ok(Self {
             metrics: Metrics::of(operator.http).await?,
-            cpu: cpu_seconds(&operator.process)?,
+            cpu: operator.process.cpu_seconds()?,
         })
     }
 
@@ -216,20 +216,6 @@ async fn served(server: std::net::SocketAddr, question: &Question) -> Result<()>
             reply.summary()
         );
     }
-}
-
-/// What a program has computed so far, in seconds.
-fn cpu_seconds(process: &Process) -> Result<f64> {
-    let pid = process.pid().context("it has ended")?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program is in brackets and may have spaces.
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let [user, system] = [11, 12].map(|index| fields.get(index).copied());
-    let ticks: u32 =
-        user.context("utime")?.parse::<u32>()? + system.context("stime")?.parse::<u32>()?;
-    // The kernel counts hundredths for its users, whatever it does itself.
-    Ok(f64::from(ticks) / 100.0)
 }
 
 fn memory(fleet: &Fleet, figures: &mut Figures) -> Result<()> {
