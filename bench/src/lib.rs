@@ -48,6 +48,8 @@ pub fn snapshot(policy: Policy, names: usize) -> anyhow::Result<Snapshot> {
             version: Arc::clone(&version),
             record_types: ADDRESS_TYPES.to_vec(),
             ttl: 60,
+            ttl_range: None,
+            failback: None,
         };
         zone.bind(&apex.prepend(format!("n{index}").as_bytes())?, binding)?;
     }

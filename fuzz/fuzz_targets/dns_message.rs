@@ -144,6 +144,8 @@ fn bind(zone: &mut ZoneBuilder, owner: &str, document: &str) {
     let binding = Binding {
         record_types: policy.record_types().to_vec(),
         ttl: 30,
+        ttl_range: None,
+        failback: None,
         version: Arc::new(PolicyVersion {
             namespace: "shop".to_owned(),
             policy_name: "fuzz".to_owned(),

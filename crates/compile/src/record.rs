@@ -42,6 +42,8 @@ pub(crate) fn bind(version: &PolicyVersion, ttl: u32) -> VersionBinding {
         version: version_name(&version_key(&policy, version.number)),
         record_types: version.policy.record_types().to_vec(),
         ttl,
+        ttl_range: None,
+        failback: None,
     }
 }
 

@@ -2,14 +2,16 @@
 //! out can be served as far as one resource alone can tell.
 
 mod document;
+mod health_check;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message as _;
-use watershed_policy::{Limits, Policy, Severity};
+use watershed_policy::{FailbackMode, Limits, Policy, Severity};
 use watershed_snapshot::{
-    Content, OwnerName, Placed, PolicyVersion, Records, Resource, ResourceKind, ResourceName,
-    RrSet, VersionBinding, ZoneHead,
+    Content, OwnerName, Placed, PolicyVersion, RecordFailback, Records, Resource, ResourceKind,
+    ResourceName, RrSet, VersionBinding, ZoneHead,
 };
 
 use crate::error::DecodeError;
@@ -31,15 +33,11 @@ pub fn decode(name: &ResourceName, octets: &[u8]) -> Result<Resource, DecodeErro
         wire::resource::Content::PolicyVersion(version) => {
             Resource::Version(Arc::new(self::version(version)?))
         }
+        wire::resource::Content::HealthCheck(check) => {
+            Resource::Check(Arc::new(health_check::read(check)?))
+        }
     };
-    let fits = match resource {
-        Resource::Zone(_) => name.kind == ResourceKind::HostedZone,
-        Resource::Version(_) => name.kind == ResourceKind::TrafficPolicyVersion,
-        Resource::Records(_) => !matches!(
-            name.kind,
-            ResourceKind::HostedZone | ResourceKind::TrafficPolicyVersion
-        ),
-    };
+    let fits = resource.is_of(name.kind);
     fits.then_some(resource)
         .ok_or(DecodeError::WrongKind(name.kind))
 }
@@ -92,17 +90,19 @@ fn placed(placed: wire::Placed, path: &str) -> Result<Placed, DecodeError> {
     let content = match known(content, &format!("{path}.content"))? {
         wire::placed::Content::Rrset(set) => Content::Static(rrset(set, &format!("{path}.rrset"))?),
         wire::placed::Content::Binding(binding) => {
-            Content::Policy(self::binding(&binding, &format!("{path}.binding"))?)
+            Content::Policy(self::binding(binding, &format!("{path}.binding"))?)
         }
     };
     Ok(Placed { owner, content })
 }
 
-fn binding(binding: &wire::Binding, path: &str) -> Result<VersionBinding, DecodeError> {
+fn binding(binding: wire::Binding, path: &str) -> Result<VersionBinding, DecodeError> {
     let wire::Binding {
         version,
         types,
         ttl,
+        ttl_range,
+        failback,
     } = binding;
     let version = version.parse::<ResourceName>();
     let version = version.map_err(|error| wrong(format!("{path}.version"), error.to_string()))?;
@@ -115,9 +115,37 @@ fn binding(binding: &wire::Binding, path: &str) -> Result<VersionBinding, Decode
     }
     Ok(VersionBinding {
         version,
-        record_types: record_types(types, &format!("{path}.types"))?,
-        ttl: self::ttl(*ttl, path)?,
+        record_types: record_types(&types, &format!("{path}.types"))?,
+        ttl: self::ttl(ttl, path)?,
+        ttl_range: self::ttl_range(ttl_range, path)?,
+        failback: self::failback(failback, path)?,
     })
+}
+
+fn ttl_range(range: Option<wire::TtlRange>, path: &str) -> Result<Option<(u32, u32)>, DecodeError> {
+    let Some(wire::TtlRange { min, max }) = range else {
+        return Ok(None);
+    };
+    let path = format!("{path}.ttl_range");
+    if min > max {
+        return Err(wrong(path, format!("{min} is greater than {max}")));
+    }
+    Ok(Some((min, ttl(max, &path)?)))
+}
+
+fn failback(
+    failback: Option<wire::Failback>,
+    path: &str,
+) -> Result<Option<Arc<RecordFailback>>, DecodeError> {
+    use wire::failback::Mode;
+    let Some(wire::Failback { record, mode }) = failback else {
+        return Ok(None);
+    };
+    let mode = match known(mode, &format!("{path}.failback.mode"))? {
+        Mode::AfterSeconds(seconds) => FailbackMode::After(Duration::from_secs(seconds.into())),
+        Mode::Manual(wire::Manual {}) => FailbackMode::Manual,
+    };
+    Ok(Some(Arc::new(RecordFailback { record, mode })))
 }
 
 fn rrset(set: wire::RrSet, path: &str) -> Result<RrSet, DecodeError> {

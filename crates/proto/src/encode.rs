@@ -1,12 +1,15 @@
 //! Resources on their way out.
 
+mod health_check;
+
 use prost::Message as _;
 use watershed_policy::{
-    Affinity, BranchSpec, Coordinates, Document, EndpointKind, EndpointSpec, Region, RuleKind,
-    RuleSpec, Selector, Target, Value,
+    Affinity, BranchSpec, Coordinates, Document, EndpointKind, EndpointSpec, FailbackMode, Region,
+    RuleKind, RuleSpec, Selector, Target, Value,
 };
 use watershed_snapshot::{
-    Content, OwnerName, Placed, PolicyVersion, Records, Resource, RrSet, VersionBinding, ZoneHead,
+    Content, OwnerName, Placed, PolicyVersion, RecordFailback, Records, Resource, RrSet,
+    VersionBinding, ZoneHead,
 };
 
 use crate::fleet_v1 as wire;
@@ -20,6 +23,7 @@ pub fn encode(resource: &Resource) -> Vec<u8> {
         Resource::Zone(head) => Content::Zone(zone(head)),
         Resource::Records(records) => Content::Records(self::records(records)),
         Resource::Version(version) => Content::PolicyVersion(self::version(version)),
+        Resource::Check(check) => Content::HealthCheck(health_check::check(check)),
     };
     let resource = wire::Resource {
         content: Some(content),
@@ -61,12 +65,33 @@ fn binding(binding: &VersionBinding) -> wire::Binding {
         version,
         record_types,
         ttl,
+        ttl_range,
+        failback,
     } = binding;
     wire::Binding {
         version: version.to_string(),
         types: numbers(record_types),
         ttl: *ttl,
+        ttl_range: ttl_range.map(|(min, max)| wire::TtlRange { min, max }),
+        failback: failback.as_deref().and_then(self::failback),
     }
+}
+
+/// Automatic failback is what an absent one means.
+fn failback(failback: &RecordFailback) -> Option<wire::Failback> {
+    use wire::failback::Mode;
+    let RecordFailback { record, mode } = failback;
+    let mode = match mode {
+        FailbackMode::Automatic => return None,
+        FailbackMode::After(duration) => {
+            Mode::AfterSeconds(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
+        }
+        FailbackMode::Manual => Mode::Manual(wire::Manual {}),
+    };
+    Some(wire::Failback {
+        record: record.clone(),
+        mode: Some(mode),
+    })
 }
 
 fn rrset(set: &RrSet) -> wire::RrSet {

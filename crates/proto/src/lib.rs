@@ -6,6 +6,7 @@
 //! turned into [`NodeMessage`] and [`OperatorMessage`], which hold nothing
 //! that is malformed. Nothing here knows a socket.
 
+mod address;
 mod decode;
 mod encode;
 mod error;

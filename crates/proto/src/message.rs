@@ -1,11 +1,14 @@
 //! Messages in the terms of the two state machines.
 
 mod from_wire;
+mod health;
 mod to_wire;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use watershed_health::fleet::Report;
+use watershed_health::{Checker, Hold, Target};
 use watershed_snapshot::{BUCKETS, Delta, Digest, Fault, Held, ResourceName, SnapshotId, Term};
 
 /// What a node says.
@@ -31,6 +34,18 @@ pub enum NodeMessage {
     Recalled(Vec<(ResourceName, Arc<[u8]>)>),
     /// It is alive.
     Heartbeat,
+    /// What its probes say. Messages longer than 256 characters are cut.
+    HealthReport {
+        /// Of every target that it is about.
+        reports: Vec<Report>,
+        /// What is not in here the node knows nothing of.
+        whole: bool,
+    },
+    /// It probes, and what it reported last holds.
+    HealthBeat {
+        /// [`watershed_health::fleet::digest`] of all its reports.
+        digest: u64,
+    },
 }
 
 /// Who a node is and what it holds.
@@ -54,6 +69,8 @@ pub struct Hello {
     pub term: Term,
     /// Changes with every start of the program.
     pub boot: u64,
+    /// Whether it probes, and so takes part in the messages about health.
+    pub health: bool,
 }
 
 /// Where a node runs. Empty parts are not known.
@@ -135,6 +152,8 @@ pub enum OperatorMessage {
         format: u32,
         /// Each side sends something at least this often, in milliseconds.
         heartbeat_ms: u32,
+        /// Whether it takes part in the messages about health.
+        health: bool,
     },
     /// It does not lead; the last message.
     Redirect {
@@ -158,6 +177,20 @@ pub enum OperatorMessage {
     Recall(Vec<ResourceName>),
     /// It is alive.
     Heartbeat,
+    /// The nodes that probe.
+    Checkers(Vec<Checker>),
+    /// The fleet's verdicts.
+    Verdicts {
+        /// Of each target: whether it is healthy, and whether that may soon
+        /// change.
+        verdicts: Vec<(Target, bool, bool)>,
+        /// All that failback holds; they replace those of before.
+        holds: Vec<Hold>,
+        /// Nothing is known of targets that are not in here.
+        whole: bool,
+    },
+    /// Asks for a whole [`NodeMessage::HealthReport`].
+    HealthInquire,
 }
 
 /// A part of a new state, as a difference. Made by [`split`](crate::split).

@@ -24,6 +24,7 @@ mod resource;
 mod rrset;
 mod set;
 mod snapshot;
+mod targets;
 mod zone;
 
 pub use adoption::{Adoption, Held, SnapshotId, Term, judge};
@@ -33,7 +34,7 @@ pub use health::HealthStates;
 pub use map::CowMap;
 pub use name::{NameError, OwnerName};
 pub use node::Node;
-pub use policy_version::{Binding, PolicyVersion};
+pub use policy_version::{Binding, PolicyVersion, RecordFailback};
 pub use resource::{
     Content, Fault, Placed, Records, Resource, ResourceKind, ResourceName, ResourceNameError,
     VersionBinding, ZoneHead,
@@ -41,4 +42,5 @@ pub use resource::{
 pub use rrset::{RrSet, record_type};
 pub use set::{BUCKETS, Delta, Encoded, ResourceSet};
 pub use snapshot::Snapshot;
+pub use targets::addresses;
 pub use zone::{Zone, ZoneBuilder, ZoneError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use watershed_policy::Policy;
+use watershed_policy::{FailbackMode, Policy};
 
 /// One immutable version of a traffic policy, stored once however many names
 /// serve it.
@@ -29,6 +29,21 @@ pub struct Binding {
     pub record_types: Vec<u16>,
     /// TTL of the answers in seconds.
     pub ttl: u32,
+    /// The least and the greatest TTL in seconds, where it follows the health
+    /// checks of the policy; the least is not greater.
+    pub ttl_range: Option<(u32, u32)>,
+    /// How clients return after a failover; `None`: at once.
+    pub failback: Option<Arc<RecordFailback>>,
+}
+
+/// How the clients of a policy record return after a failover. A `RecordSet`
+/// that is an alias of the record has the same, and so the same state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFailback {
+    /// The `PolicyRecord`: `namespace/name`.
+    pub record: String,
+    /// How; never [`FailbackMode::Automatic`], which needs no state.
+    pub mode: FailbackMode,
 }
 
 impl Binding {

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
+use watershed_health::Check;
 
 use crate::name::OwnerName;
-use crate::policy_version::PolicyVersion;
+use crate::policy_version::{PolicyVersion, RecordFailback};
 use crate::rrset::RrSet;
 
 /// What kind of object gives a resource. The order is that of the list.
@@ -23,16 +24,19 @@ pub enum ResourceKind {
     PolicyRecord,
     /// A version of a policy.
     TrafficPolicyVersion,
+    /// A health check.
+    HealthCheck,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::HostedZone,
         Self::ZoneRecords,
         Self::RecordSet,
         Self::PolicyRecord,
         Self::TrafficPolicyVersion,
+        Self::HealthCheck,
     ];
 
     /// The word that stands for the kind in names of resources.
@@ -43,6 +47,7 @@ impl ResourceKind {
             Self::RecordSet => "RecordSet",
             Self::PolicyRecord => "PolicyRecord",
             Self::TrafficPolicyVersion => "TrafficPolicyVersion",
+            Self::HealthCheck => "HealthCheck",
         }
     }
 }
@@ -133,6 +138,23 @@ pub enum Resource {
     Records(Records),
     /// Of a [`ResourceKind::TrafficPolicyVersion`].
     Version(Arc<PolicyVersion>),
+    /// Of a [`ResourceKind::HealthCheck`]. Its id is namespace and name of
+    /// the resource.
+    Check(Arc<Check>),
+}
+
+impl Resource {
+    /// Whether an object of that kind can give this.
+    pub fn is_of(&self, kind: ResourceKind) -> bool {
+        match kind {
+            ResourceKind::HostedZone => matches!(self, Self::Zone(_)),
+            ResourceKind::TrafficPolicyVersion => matches!(self, Self::Version(_)),
+            ResourceKind::HealthCheck => matches!(self, Self::Check(_)),
+            ResourceKind::ZoneRecords | ResourceKind::RecordSet | ResourceKind::PolicyRecord => {
+                matches!(self, Self::Records(_))
+            }
+        }
+    }
 }
 
 /// What makes a zone.
@@ -182,6 +204,11 @@ pub struct VersionBinding {
     pub record_types: Vec<u16>,
     /// TTL of the answers in seconds.
     pub ttl: u32,
+    /// The least and the greatest TTL in seconds, where it follows the health
+    /// checks of the policy; the least is not greater.
+    pub ttl_range: Option<(u32, u32)>,
+    /// How clients return after a failover; `None`: at once.
+    pub failback: Option<Arc<RecordFailback>>,
 }
 
 /// Why a resource cannot be served, in the words of its author: what is

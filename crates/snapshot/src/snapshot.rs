@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use watershed_health::Checks;
+
 use crate::map::CowMap;
 use crate::name::OwnerName;
 use crate::policy_version::PolicyVersion;
@@ -16,16 +18,19 @@ pub struct Snapshot {
     /// Every policy version that is served at some name, once, by namespace,
     /// policy and number. Names that serve the same version share it.
     pub versions: Arc<[Arc<PolicyVersion>]>,
+    /// The health checks, by `namespace/name`.
+    pub checks: Checks,
 }
 
 impl Snapshot {
-    /// A snapshot of these zones; of two with one apex the later is kept.
+    /// A snapshot of these zones, without health checks; of two with one apex the later is kept.
     pub fn new(zones: impl IntoIterator<Item = Arc<Zone>>) -> Self {
         let zones = zones.into_iter().map(|zone| (zone.apex.clone(), zone));
         let zones: CowMap<_, _> = zones.collect();
         Self {
             versions: in_order(versions_of(&zones)),
             zones,
+            checks: Checks::default(),
         }
     }
 

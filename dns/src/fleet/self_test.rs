@@ -158,8 +158,8 @@ fn asks<'r>(resource: &'r ResourceName, content: &'r Resource) -> Vec<Ask<'r>> {
             let apex = ask(zone, zone, SOA, Expected::Data);
             std::iter::once(apex).chain(placed).collect()
         }
-        // Asked by the names that serve it.
-        Resource::Version(_) => Vec::new(),
+        // Asked by the names that serve them.
+        Resource::Version(_) | Resource::Check(_) => Vec::new(),
     }
 }
 

@@ -158,6 +158,7 @@ impl Subscriber {
                 .map(|served| Box::new(served.resources().bucket_digests())),
             term: self.term,
             boot,
+            health: false,
         }
     }
 
@@ -173,7 +174,11 @@ impl Subscriber {
             OperatorMessage::Activate { id, term } => self.activate(id, term),
             OperatorMessage::Recall(names) => self.recall(&names),
             // Those who hold the stream look after it.
-            OperatorMessage::Redirect { .. } | OperatorMessage::Heartbeat => Vec::new(),
+            OperatorMessage::Redirect { .. }
+            | OperatorMessage::Heartbeat
+            | OperatorMessage::Checkers(_)
+            | OperatorMessage::Verdicts { .. }
+            | OperatorMessage::HealthInquire => Vec::new(),
         }
     }
 

@@ -406,6 +406,7 @@ fn an_operator_of_another_age_is_left() {
         term: Term(1),
         format: 99,
         heartbeat_ms: 1000,
+        health: false,
     });
     assert!(
         matches!(effects.as_slice(), [Effect::Close(_)]),

@@ -227,6 +227,8 @@ fn binding(version: &Arc<PolicyVersion>) -> Binding {
         version: Arc::clone(version),
         record_types: version.policy.record_types().to_vec(),
         ttl: 30,
+        ttl_range: None,
+        failback: None,
     }
 }
 

@@ -91,6 +91,9 @@ impl Metrics {
             OperatorMessage::Activate { .. } => "activate",
             OperatorMessage::Recall(_) => "recall",
             OperatorMessage::Heartbeat => "heartbeat",
+            OperatorMessage::Checkers(_) => "checkers",
+            OperatorMessage::Verdicts { .. } => "verdicts",
+            OperatorMessage::HealthInquire => "health_inquire",
         };
         self.messages.with_label_values(&["out", kind]).inc();
     }
@@ -107,6 +110,8 @@ impl Metrics {
             }
             NodeMessage::Recalled(_) => "recalled",
             NodeMessage::Heartbeat => "heartbeat",
+            NodeMessage::HealthReport { .. } => "health_report",
+            NodeMessage::HealthBeat { .. } => "health_beat",
         };
         self.messages.with_label_values(&["in", kind]).inc();
     }

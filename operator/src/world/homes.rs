@@ -109,7 +109,7 @@ impl Homes {
                     });
                 (Some(records.zone.clone()), bound.collect())
             }
-            Resource::Version(_) => (None, BTreeSet::new()),
+            Resource::Version(_) | Resource::Check(_) => (None, BTreeSet::new()),
         };
         if let Some(apex) = &apex {
             let within = self.within.entry(apex.clone()).or_default();

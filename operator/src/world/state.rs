@@ -229,6 +229,9 @@ impl World {
             ResourceKind::PolicyRecord => {
                 self.look_at(ObjectId::new(ObjectKind::PolicyRecord, key));
             }
+            ResourceKind::HealthCheck => {
+                self.look_at(ObjectId::new(ObjectKind::HealthCheck, key));
+            }
         }
     }
 

@@ -120,6 +120,8 @@ fn snapshot(served: &[(&Case, &Served)]) -> Snapshot {
             version: Arc::clone(&served.version),
             record_types: served.version.policy.record_types().to_vec(),
             ttl: 30,
+            ttl_range: None,
+            failback: None,
         };
         zone.bind(&served.name, binding).unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use watershed_snapshot::{BUCKETS, Delta, Digest, Fault, Held, ResourceName, SnapshotId, Term};
 
-use super::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart};
+use super::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart, health};
 use crate::error::MessageError;
 use crate::fleet_v1 as wire;
 
@@ -36,6 +36,11 @@ impl TryFrom<wire::FromNode> for NodeMessage {
                 Ok(Self::Recalled(puts(resources, "Recalled.resources.name")?))
             }
             Body::Heartbeat(wire::Heartbeat {}) => Ok(Self::Heartbeat),
+            Body::HealthReport(report) => {
+                let (reports, whole) = health::report_from_wire(report)?;
+                Ok(Self::HealthReport { reports, whole })
+            }
+            Body::HealthBeat(wire::HealthBeat { digest }) => Ok(Self::HealthBeat { digest }),
         }
     }
 }
@@ -51,6 +56,7 @@ impl TryFrom<wire::ToNode> for OperatorMessage {
                 term: Term(welcome.term),
                 format: welcome.format,
                 heartbeat_ms: welcome.heartbeat_ms,
+                health: welcome.health,
             }),
             Body::Redirect(wire::Redirect { leader, reason }) => Ok(Self::Redirect {
                 leader: Some(leader).filter(|leader| !leader.is_empty()),
@@ -72,6 +78,16 @@ impl TryFrom<wire::ToNode> for OperatorMessage {
                 Ok(Self::Recall(names_of(&names, "Recall.names")?))
             }
             Body::Heartbeat(wire::Heartbeat {}) => Ok(Self::Heartbeat),
+            Body::Checkers(checkers) => Ok(Self::Checkers(health::checkers_from_wire(checkers)?)),
+            Body::Verdicts(verdicts) => {
+                let (verdicts, holds, whole) = health::verdicts_from_wire(verdicts)?;
+                Ok(Self::Verdicts {
+                    verdicts,
+                    holds,
+                    whole,
+                })
+            }
+            Body::HealthInquire(wire::HealthInquire {}) => Ok(Self::HealthInquire),
         }
     }
 }
@@ -116,6 +132,7 @@ impl TryFrom<wire::Hello> for Hello {
             bucket_digests: bucket_digests(&hello.bucket_digests)?,
             term: Term(hello.term),
             boot: hello.boot,
+            health: hello.health,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use watershed_snapshot::{Delta, Digest, Fault, Held, ResourceName, SnapshotId};
 
-use super::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart};
+use super::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart, health};
 use crate::fleet_v1 as wire;
 
 impl From<NodeMessage> for wire::FromNode {
@@ -27,6 +27,10 @@ impl From<NodeMessage> for wire::FromNode {
                 resources: puts(resources),
             }),
             NodeMessage::Heartbeat => Body::Heartbeat(wire::Heartbeat {}),
+            NodeMessage::HealthReport { reports, whole } => {
+                Body::HealthReport(health::report_to_wire(reports, whole))
+            }
+            NodeMessage::HealthBeat { digest } => Body::HealthBeat(wire::HealthBeat { digest }),
         };
         Self { body: Some(body) }
     }
@@ -41,11 +45,13 @@ impl From<OperatorMessage> for wire::ToNode {
                 term,
                 format,
                 heartbeat_ms,
+                health,
             } => Body::Welcome(wire::Welcome {
                 operator,
                 term: term.0,
                 format,
                 heartbeat_ms,
+                health,
             }),
             OperatorMessage::Redirect { leader, reason } => Body::Redirect(wire::Redirect {
                 leader: leader.unwrap_or_default(),
@@ -63,6 +69,13 @@ impl From<OperatorMessage> for wire::ToNode {
                 names: texts(&names),
             }),
             OperatorMessage::Heartbeat => Body::Heartbeat(wire::Heartbeat {}),
+            OperatorMessage::Checkers(nodes) => Body::Checkers(health::checkers_to_wire(nodes)),
+            OperatorMessage::Verdicts {
+                verdicts,
+                holds,
+                whole,
+            } => Body::Verdicts(health::verdicts_to_wire(verdicts, holds, whole)),
+            OperatorMessage::HealthInquire => Body::HealthInquire(wire::HealthInquire {}),
         };
         Self { body: Some(body) }
     }
@@ -87,6 +100,7 @@ impl From<Hello> for wire::Hello {
             bucket_digests,
             term,
             boot,
+            health,
         } = hello;
         let Location {
             cluster,
@@ -111,6 +125,7 @@ impl From<Hello> for wire::Hello {
             }),
             term: term.0,
             boot,
+            health,
         }
     }
 }

@@ -5,6 +5,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod checks;
+mod health;
 mod hostile;
 mod messages;
 mod resources;

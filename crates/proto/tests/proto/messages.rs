@@ -43,25 +43,33 @@ fn hellos() -> impl Strategy<Value = Hello> {
             digests
         })
     });
-    let rest = (prop::option::of(helds()), buckets, terms(), any::<u64>());
-    (who, formats, rest).prop_map(|(who, formats, (held, bucket_digests, term, boot))| {
-        let (fleet, node, [cluster, region, zone], software) = who;
-        Hello {
-            fleet,
-            node,
-            location: Location {
-                cluster,
-                region,
-                zone,
-            },
-            software,
-            formats,
-            held,
-            bucket_digests,
-            term,
-            boot,
-        }
-    })
+    let rest = (
+        prop::option::of(helds()),
+        buckets,
+        terms(),
+        any::<(u64, bool)>(),
+    );
+    (who, formats, rest).prop_map(
+        |(who, formats, (held, bucket_digests, term, (boot, health)))| {
+            let (fleet, node, [cluster, region, zone], software) = who;
+            Hello {
+                fleet,
+                node,
+                location: Location {
+                    cluster,
+                    region,
+                    zone,
+                },
+                software,
+                formats,
+                held,
+                bucket_digests,
+                term,
+                boot,
+                health,
+            }
+        },
+    )
 }
 
 fn nacks() -> impl Strategy<Value = Nack> {
@@ -108,6 +116,7 @@ pub(crate) fn node_messages() -> impl Strategy<Value = NodeMessage> {
         nacks().prop_map(NodeMessage::Nack),
         contents().prop_map(NodeMessage::Recalled),
         Just(NodeMessage::Heartbeat),
+        crate::health::node_messages(),
     ]
 }
 
@@ -128,12 +137,13 @@ fn stages() -> impl Strategy<Value = StagePart> {
 
 pub(crate) fn operator_messages() -> impl Strategy<Value = OperatorMessage> {
     prop_oneof![
-        (any::<String>(), terms(), any::<(u32, u32)>()).prop_map(
-            |(operator, term, (format, heartbeat_ms))| OperatorMessage::Welcome {
+        (any::<String>(), terms(), any::<(u32, u32, bool)>()).prop_map(
+            |(operator, term, (format, heartbeat_ms, health))| OperatorMessage::Welcome {
                 operator,
                 term,
                 format,
                 heartbeat_ms,
+                health,
             }
         ),
         (prop::option::of("[a-z]{1,8}:[0-9]{1,4}"), any::<String>())
@@ -143,6 +153,7 @@ pub(crate) fn operator_messages() -> impl Strategy<Value = OperatorMessage> {
         (ids(), terms()).prop_map(|(id, term)| OperatorMessage::Activate { id, term }),
         vec(names(), 0..4).prop_map(OperatorMessage::Recall),
         Just(OperatorMessage::Heartbeat),
+        crate::health::operator_messages(),
     ]
 }
 

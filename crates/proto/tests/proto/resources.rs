@@ -39,6 +39,24 @@ proptest! {
         prop_assert_eq!(format_needed(&resource), if later { 2 } else { 1 });
     }
 
+    /// What says that it needs format 1 has nothing of format 3.
+    #[test]
+    fn bindings_that_follow_health_are_of_format_3(resource in resources()) {
+        let later = match wire::Resource::decode(&*encode(&resource)).unwrap().content {
+            Some(wire::resource::Content::HealthCheck(_)) => true,
+            Some(wire::resource::Content::Records(records)) => {
+                records.placed.into_iter().any(|placed| match placed.content {
+                    Some(wire::placed::Content::Binding(binding)) => {
+                        binding.ttl_range.is_some() || binding.failback.is_some()
+                    }
+                    _ => false,
+                })
+            }
+            _ => false,
+        };
+        prop_assert_eq!(format_needed(&resource) == 3, later);
+    }
+
     #[test]
     fn fields_of_later_formats_are_left_out_of_account(resource in resources()) {
         let mut octets = encode(&resource);
@@ -188,6 +206,16 @@ fn records_are_refused_by_name_of_the_part() {
             version: version.to_owned(),
             types: types.to_vec(),
             ttl: 1,
+            ..wire::Binding::default()
+        })))
+    };
+    let following = |ttl_range, failback| {
+        refused_placed(Some(Content::Binding(wire::Binding {
+            version: "TrafficPolicyVersion/shop/web".to_owned(),
+            types: vec![1],
+            ttl: 1,
+            ttl_range,
+            failback,
         })))
     };
     let bad_zone = wire::Records {
@@ -227,6 +255,104 @@ fn records_are_refused_by_name_of_the_part() {
         (
             binding("TrafficPolicyVersion/shop/web", &[]),
             "placed[0].binding.types: is empty",
+        ),
+        (
+            following(Some(wire::TtlRange { min: 2, max: 1 }), None),
+            "placed[0].binding.ttl_range: 2 is greater than 1",
+        ),
+        (
+            following(None, Some(wire::Failback::default())),
+            "placed[0].binding.failback.mode: is missing, or of a kind that this program does \
+             not know",
+        ),
+    ];
+    for (said, expected) in cases {
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn health_checks_are_refused_by_name_of_the_part() {
+    use wire::health_check::Kind;
+    let sound = || wire::HealthCheck {
+        kind: Some(Kind::Tcp(wire::TcpProbe { port: 80 })),
+        interval_ms: 1000,
+        timeout_ms: 500,
+        failure_threshold: 1,
+        success_threshold: 1,
+        checkers: Some(wire::CheckerChoice {
+            per_target: 1,
+            min_locations: 1,
+            locations: Vec::new(),
+        }),
+        stale_after_ms: 1,
+        when_stale: wire::health_check::WhenStale::KeepLast.into(),
+        ..wire::HealthCheck::default()
+    };
+    let octets = |check| resource(wire::resource::Content::HealthCheck(check));
+    let name = ResourceName::new(ResourceKind::HealthCheck, "shop", "any");
+    assert!(decode(&name, &octets(sound())).is_ok());
+    let broken = |change: &dyn Fn(&mut wire::HealthCheck)| {
+        let mut check = sound();
+        change(&mut check);
+        refusal(ResourceKind::HealthCheck, &octets(check))
+    };
+    let unknown = "is missing, or of a kind that this program does not know";
+    let http = |probe: wire::HttpProbe| broken(&|c| c.kind = Some(Kind::Http(probe.clone())));
+    let request = wire::HttpProbe {
+        port: 80,
+        path: "/".to_owned(),
+        ..wire::HttpProbe::default()
+    };
+    let prometheus = wire::PrometheusProbe {
+        min: Some(f64::NAN),
+        on_missing: 1,
+        ..wire::PrometheusProbe::default()
+    };
+    let cases = [
+        (broken(&|c| c.kind = None), format!("kind: {unknown}")),
+        (
+            broken(&|c| c.when_stale = 9),
+            format!("when_stale: {unknown}"),
+        ),
+        (
+            broken(&|c| c.interval_ms = 999),
+            "interval_ms: 999 is not 1000 to 4294967295".to_owned(),
+        ),
+        (
+            broken(&|c| c.failure_threshold = 11),
+            "failure_threshold: 11 is not 1 to 10".to_owned(),
+        ),
+        (
+            broken(&|c| c.quorum_percent = 100),
+            "quorum_percent: 100 is not 0 to 99".to_owned(),
+        ),
+        (
+            broken(&|c| c.address = Some(wire::Address::default())),
+            format!("address: {unknown}"),
+        ),
+        (
+            broken(&|c| c.checkers = None),
+            "checkers: is missing".to_owned(),
+        ),
+        (
+            broken(&|c| c.kind = Some(Kind::Tcp(wire::TcpProbe { port: 0 }))),
+            "tcp.port: is not 1 to 65535".to_owned(),
+        ),
+        (
+            http(request.clone()),
+            format!("http.expected_statuses: {unknown}"),
+        ),
+        (
+            http(wire::HttpProbe {
+                path: "x".to_owned(),
+                ..request
+            }),
+            "http.path: does not begin with a slash".to_owned(),
+        ),
+        (
+            broken(&|c| c.kind = Some(Kind::Prometheus(prometheus.clone()))),
+            "prometheus: a bound is not a number".to_owned(),
         ),
     ];
     for (said, expected) in cases {

@@ -1,17 +1,20 @@
 //! Generators of resources of every kind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use watershed_policy::{
-    Affinity, BranchSpec, Continent, Coordinates, Document, EndpointKind, EndpointSpec, Limits,
-    Place, Policy, Region, RuleKind, RuleSpec, Selector, Target, Value,
+    Affinity, BranchSpec, Continent, Coordinates, Document, EndpointKind, EndpointSpec,
+    FailbackMode, Limits, Place, Policy, Region, RuleKind, RuleSpec, Selector, Target, Value,
 };
 use watershed_snapshot::{
-    Content, OwnerName, Placed, PolicyVersion, Records, Resource, ResourceKind, ResourceName,
-    RrSet, VersionBinding, ZoneHead,
+    Content, OwnerName, Placed, PolicyVersion, RecordFailback, Records, Resource, ResourceKind,
+    ResourceName, RrSet, VersionBinding, ZoneHead,
 };
+
+use crate::checks::checks;
 
 const A: u16 = 1;
 const NS: u16 = 2;
@@ -25,6 +28,7 @@ pub(crate) fn name_for(resource: &Resource) -> ResourceName {
         Resource::Zone(_) => ResourceKind::HostedZone,
         Resource::Records(_) => ResourceKind::RecordSet,
         Resource::Version(_) => ResourceKind::TrafficPolicyVersion,
+        Resource::Check(_) => ResourceKind::HealthCheck,
     };
     ResourceName::new(kind, "shop", "any")
 }
@@ -52,14 +56,16 @@ pub(crate) fn resources() -> impl Strategy<Value = Resource> {
     let records = (owners(), vec(placements(), 0..4));
     let records = records.prop_map(|(zone, placed)| Resource::Records(Records { zone, placed }));
     let versions = versions().prop_map(|version| Resource::Version(Arc::new(version)));
-    prop_oneof![heads, records, versions]
+    let checks = checks().prop_map(|check| Resource::Check(Arc::new(check)));
+    prop_oneof![heads, records, versions, checks]
 }
 
 fn placements() -> impl Strategy<Value = Placed> {
     let types = prop::sample::select(vec![A, NS, TXT, AAAA, 65535]);
     let fixed = types.prop_flat_map(rrsets).prop_map(Content::Static);
-    let served = (names(), vec(any::<u16>(), 1..3), ttls());
-    let served = served.prop_map(|(name, record_types, ttl)| {
+    let types_served = vec(any::<u16>(), 1..3);
+    let served = (names(), types_served, ttls(), ttl_ranges(), failbacks());
+    let served = served.prop_map(|(name, record_types, ttl, ttl_range, failback)| {
         Content::Policy(VersionBinding {
             version: ResourceName {
                 kind: ResourceKind::TrafficPolicyVersion,
@@ -67,6 +73,8 @@ fn placements() -> impl Strategy<Value = Placed> {
             },
             record_types,
             ttl,
+            ttl_range,
+            failback,
         })
     });
     let content = prop_oneof![fixed, served];
@@ -75,6 +83,21 @@ fn placements() -> impl Strategy<Value = Placed> {
 
 fn ttls() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), Just(i32::MAX.unsigned_abs()), 1..100_000_u32]
+}
+
+fn ttl_ranges() -> impl Strategy<Value = Option<(u32, u32)>> {
+    let ranges = (ttls(), ttls()).prop_map(|(one, other)| (one.min(other), one.max(other)));
+    prop::option::of(ranges)
+}
+
+fn failbacks() -> impl Strategy<Value = Option<Arc<RecordFailback>>> {
+    let mode = prop_oneof![
+        Just(FailbackMode::Manual),
+        any::<u32>().prop_map(|seconds| FailbackMode::After(Duration::from_secs(seconds.into()))),
+    ];
+    let failbacks = ("[a-z]{1,4}/[a-z]{1,4}", mode)
+        .prop_map(|(record, mode)| Arc::new(RecordFailback { record, mode }));
+    prop::option::of(failbacks)
 }
 
 fn rrsets(record_type: u16) -> impl Strategy<Value = RrSet> {

@@ -4,6 +4,7 @@
 //! everything old is taken out, then zones are put, then versions, then what
 //! lies in zones and refers to versions.
 
+mod checks;
 mod heads;
 mod records;
 mod versions;
@@ -15,9 +16,7 @@ use self::records::remove_all;
 use super::Assembly;
 use crate::name::OwnerName;
 use crate::record_type::NS;
-use crate::resource::{
-    Content, Fault, Records, Resource, ResourceKind, ResourceName, VersionBinding,
-};
+use crate::resource::{Content, Fault, Records, Resource, ResourceName, VersionBinding};
 use crate::snapshot::{Snapshot, in_order};
 use crate::zone::Zone;
 
@@ -60,6 +59,7 @@ impl Edit {
         edit.put_heads(&changes);
         edit.put_versions(&changes);
         edit.put_records(&changes);
+        edit.put_checks(&changes);
         edit.remove_orphans();
         edit.finish()
     }
@@ -73,16 +73,8 @@ impl Edit {
 
     fn check_kinds(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let fits = match resource.as_deref() {
-                None => true,
-                Some(Resource::Zone(_)) => name.kind == ResourceKind::HostedZone,
-                Some(Resource::Version(_)) => name.kind == ResourceKind::TrafficPolicyVersion,
-                Some(Resource::Records(_)) => !matches!(
-                    name.kind,
-                    ResourceKind::HostedZone | ResourceKind::TrafficPolicyVersion
-                ),
-            };
-            if !fits {
+            let fits = |resource: &Arc<Resource>| resource.is_of(name.kind);
+            if !resource.as_ref().is_none_or(fits) {
                 self.fault(name, format!("the content is not that of a {}", name.kind));
             }
         }
@@ -94,7 +86,7 @@ impl Edit {
             return;
         };
         match &*old {
-            Resource::Version(_) => {}
+            Resource::Version(_) | Resource::Check(_) => {}
             Resource::Zone(head) => {
                 self.after.heads.remove(&head.apex);
                 self.orphans.insert(head.apex.clone(), name.clone());

@@ -11,8 +11,8 @@ use watershed_snapshot::{
 };
 
 use crate::support::{
-    Change, TXT, fixed, name, owner, record_name, records, served, version, version_name, zone,
-    zone_name,
+    Change, TXT, check, fixed, name, owner, record_name, records, served, version, version_name,
+    zone, zone_name,
 };
 
 /// What an assembly holds, in the plainest form.
@@ -78,10 +78,22 @@ fn placements() -> impl Strategy<Value = Change> {
         .prop_map(|(kind, text, content)| (name(kind, &text), content))
 }
 
+fn checks() -> impl Strategy<Value = Change> {
+    let content = prop::option::weighted(0.75, 1..4_u64);
+    ("c[0-3]", content)
+        .prop_map(|(text, seconds)| (name(ResourceKind::HealthCheck, &text), seconds.map(check)))
+}
+
 /// Batches of changes, and some of a kind that does not go with the name.
 fn histories() -> impl Strategy<Value = Vec<Vec<Change>>> {
     let misnamed = (0..3_u8).prop_map(|n| (record_name("r0"), Some(zone(APEXES[0], n))));
-    let change = prop_oneof![4 => zones(), 4 => versions(), 12 => placements(), 1 => misnamed];
+    let change = prop_oneof![
+        4 => zones(),
+        4 => versions(),
+        2 => checks(),
+        12 => placements(),
+        1 => misnamed,
+    ];
     prop::collection::vec(prop::collection::vec(change, 1..6), 1..25)
 }
 
@@ -138,6 +150,7 @@ fn is_sound(world: &World) -> bool {
             Resource::Zone(_) => name.kind == ResourceKind::HostedZone,
             Resource::Version(_) => name.kind == ResourceKind::TrafficPolicyVersion,
             Resource::Records(_) => KINDS.contains(&name.kind),
+            Resource::Check(_) => name.kind == ResourceKind::HealthCheck,
         };
     }
     for records in all_records(world) {
@@ -210,6 +223,15 @@ fn check_content(world: &World, snapshot: &Snapshot) -> Result<(), TestCaseError
         let counted = counted.fold((0, 0), |sum, node| (sum.0 + node.0, sum.1 + node.1));
         prop_assert_eq!(counted, (sets, bindings));
     }
+    let checks = world.iter().filter_map(|(name, resource)| match resource {
+        Resource::Check(check) => Some((
+            format!("{}/{}", name.namespace, name.name),
+            Arc::clone(check),
+        )),
+        _ => None,
+    });
+    let expected = checks.collect::<BTreeMap<_, _>>();
+    prop_assert!(snapshot.checks.iter().eq(&expected));
     check_versions(snapshot)
 }
 

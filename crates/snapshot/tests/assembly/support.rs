@@ -1,7 +1,9 @@
 //! Resources of a small world, so that what is generated meets often.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use watershed_health::{Check, CheckerChoice, ProbeKind, TcpProbe, WhenStale};
 use watershed_policy::{Document, EndpointKind, EndpointSpec, Limits, Policy, Target, Value};
 use watershed_snapshot::record_type::{A, AAAA, CNAME, NS, SOA};
 use watershed_snapshot::{
@@ -84,7 +86,32 @@ pub(crate) fn served(version: &str, record_types: &[u16]) -> Content {
         version: version_name(version),
         record_types: record_types.to_vec(),
         ttl: 60,
+        ttl_range: None,
+        failback: None,
     })
+}
+
+/// A check that probes a port this often.
+pub(crate) fn check(seconds: u64) -> Resource {
+    Resource::Check(Arc::new(Check {
+        kind: ProbeKind::Tcp(TcpProbe { port: 80 }),
+        address: None,
+        interval: Duration::from_secs(seconds),
+        timeout: Duration::from_millis(500),
+        failure_threshold: 3,
+        success_threshold: 3,
+        checkers: CheckerChoice {
+            per_target: 3,
+            min_locations: 1,
+            locations: Vec::new(),
+        },
+        quorum_percent: 50,
+        stale_after: Duration::from_secs(60),
+        when_stale: WhenStale::KeepLast,
+        inverted: false,
+        disabled: false,
+        forced: None,
+    }))
 }
 
 /// A version that answers with one address, different for each `variant`.

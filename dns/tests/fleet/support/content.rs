@@ -114,6 +114,8 @@ pub(crate) fn policy(object: &str) -> Resources {
                 version: version_name.clone(),
                 record_types: vec![A],
                 ttl: 30,
+                ttl_range: None,
+                failback: None,
             }),
         }],
     };

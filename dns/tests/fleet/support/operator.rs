@@ -139,6 +139,7 @@ pub(crate) fn welcome(term: u64) -> OperatorMessage {
         term: Term(term),
         format: watershed_proto::OLDEST_FORMAT,
         heartbeat_ms: 200,
+        health: false,
     }
 }
 

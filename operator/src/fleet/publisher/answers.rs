@@ -22,7 +22,9 @@ impl Publisher {
         };
         node.last_seen = now;
         match message {
-            NodeMessage::Heartbeat => {}
+            NodeMessage::Heartbeat
+            | NodeMessage::HealthReport { .. }
+            | NodeMessage::HealthBeat { .. } => {}
             NodeMessage::Hello(_) => self.close(stream, "Hello comes once, first"),
             NodeMessage::Holdings(holdings) => self.hear_holdings(&name, holdings),
             NodeMessage::Staged(held) => self.hear_staged(now, &name, stream, held),

@@ -72,7 +72,7 @@ fn apex(resource: &Resource) -> Option<OwnerName> {
     match resource {
         Resource::Zone(head) => Some(head.apex.clone()),
         Resource::Records(records) => Some(records.zone.clone()),
-        Resource::Version(_) => None,
+        Resource::Version(_) | Resource::Check(_) => None,
     }
 }
 

@@ -98,6 +98,8 @@ pub(super) fn bound(binding: &VersionBinding, version: &Arc<PolicyVersion>) -> B
         version: Arc::clone(version),
         record_types: binding.record_types.clone(),
         ttl: binding.ttl,
+        ttl_range: binding.ttl_range,
+        failback: binding.failback.clone(),
     }
 }
 
