@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Conditions, ObjectName};
-use crate::names::{HOST_NAME, OBJECT_NAME};
+use crate::names::{ADDRESS, HOST_NAME, HTTP_URL, OBJECT_NAME};
 
 /// How an endpoint is probed, and how many checkers must agree.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -50,8 +50,8 @@ use crate::names::{HOST_NAME, OBJECT_NAME};
     )
 )]
 #[x_kube(
-    validation = Rule::new("[has(self.http), has(self.tcp), has(self.grpc), has(self.dns), has(self.calculated), has(self.workload), has(self.endpointSlices), has(self.prometheus)].filter(x, x).size() == 1")
-        .message("exactly one of `http`, `tcp`, `grpc`, `dns`, `calculated`, `workload`, `endpointSlices` and `prometheus` must be set"),
+    validation = Rule::new("[has(self.http), has(self.tcp), has(self.grpc), has(self.dns), has(self.calculated), has(self.endpointSlices), has(self.prometheus)].filter(x, x).size() == 1")
+        .message("exactly one of `http`, `tcp`, `grpc`, `dns`, `calculated`, `endpointSlices` and `prometheus` must be set"),
     validation = Rule::new("self.timeoutSeconds < self.intervalSeconds || self.intervalSeconds <= 4")
         .message("`timeoutSeconds` must be less than `intervalSeconds`")
 )]
@@ -71,20 +71,23 @@ pub struct HealthCheckSpec {
     /// A verdict over other checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calculated: Option<Calculated>,
-    /// Readiness of the pods behind the endpoint's Service; no probes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workload: Option<Workload>,
     /// Readiness of the EndpointSlices of a named Service; no probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_slices: Option<EndpointSlices>,
     /// A query to Prometheus that must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusCheck>,
-    /// Time between two probes of one checker, 1 to 300.
+    /// What is probed, an IP address or a host name; the addresses of the
+    /// endpoint when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = ADDRESS))]
+    pub address: Option<String>,
+    /// From the start of a probe to the next of the same checker, 1 to 300.
     #[serde(default = "default_interval")]
     #[schemars(range(min = 1, max = 300))]
     pub interval_seconds: i32,
-    /// Time after which a probe has failed, 1 to 60.
+    /// Time after which a probe has failed, 1 to 60. With intervals of up to
+    /// four seconds it is at most nine tenths of the interval.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: i32,
@@ -99,9 +102,10 @@ pub struct HealthCheckSpec {
     /// Which nodes probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkers: Option<Checkers>,
-    /// Percentage of fresh checkers that must say healthy.
+    /// Healthy when more than this percentage of the fresh checkers say so. 50:
+    /// more than half; 18: as Route 53.
     #[serde(default = "default_quorum")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 0, max = 99))]
     pub quorum_percent: i32,
     /// Silence after which a checker no longer counts.
     #[serde(default = "default_stale")]
@@ -134,7 +138,7 @@ fn default_threshold() -> i32 {
 }
 
 fn default_quorum() -> i32 {
-    51
+    50
 }
 
 fn default_stale() -> i32 {
@@ -198,8 +202,8 @@ pub enum Scheme {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum TlsVerification {
-    #[default]
     None,
+    #[default]
     Full,
 }
 
@@ -232,6 +236,22 @@ pub struct GrpcProbe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub service: Option<String>,
+    /// With TLS; plain HTTP/2 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<GrpcTls>,
+}
+
+/// TLS of a gRPC probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GrpcTls {
+    /// Name for SNI and for the certificate; the address when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = HOST_NAME))]
+    pub server_name: Option<String>,
+    /// Whether the certificate is verified.
+    #[serde(default)]
+    pub tls_verification: TlsVerification,
 }
 
 /// A DNS query that must be answered without error.
@@ -292,16 +312,6 @@ pub struct Calculated {
     pub must_be_healthy: Vec<String>,
 }
 
-/// Readiness of the pods behind the endpoint's Service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Workload {
-    /// Percentage of ready pods that makes it healthy.
-    #[serde(default = "default_ready")]
-    #[schemars(range(min = 1, max = 100))]
-    pub min_ready_percent: i32,
-}
-
 /// Readiness of the EndpointSlices of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -320,8 +330,12 @@ fn default_ready() -> i32 {
 
 /// A query to Prometheus whose value must lie within bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.min) || has(self.max)").message("`min` or `max` must be set"))]
 pub struct PrometheusCheck {
+    /// Base URL of the server, such as `http://prometheus.example:9090`.
+    #[schemars(length(min = 8, max = 2048), regex(pattern = HTTP_URL))]
+    pub url: String,
     /// PromQL that gives one number.
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
@@ -333,6 +347,21 @@ pub struct PrometheusCheck {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub max: Option<String>,
+    /// What a query without a number means.
+    #[serde(default)]
+    pub on_missing: MissingData,
+}
+
+/// What missing data means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MissingData {
+    /// Nothing: what was said before stays.
+    #[default]
+    KeepLast,
+    /// A success.
+    Healthy,
+    /// A failure.
+    Unhealthy,
 }
 
 /// Which nodes probe.
@@ -407,7 +436,7 @@ pub struct HealthCheckStatus {
     /// Targets, counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<TargetCounts>,
-    /// Unhealthy targets.
+    /// Targets that fail from anywhere, unhealthy ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["target"]))]
     pub failing: Vec<FailingTarget>,
@@ -433,13 +462,15 @@ pub struct TargetCounts {
     pub summary: String,
 }
 
-/// An unhealthy target.
+/// A target that fails from anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailingTarget {
-    /// Address and port.
-    #[schemars(length(max = 300))]
+    /// The address, with the check in front of it where that is another.
+    #[schemars(length(max = 600))]
     pub target: String,
+    /// The fleet's verdict.
+    pub health: TargetHealth,
     /// Checkers that say healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -448,11 +479,47 @@ pub struct FailingTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub total_checkers: Option<i32>,
+    /// The same by location.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub locations: Vec<LocationStatus>,
     /// When the verdict last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Time>,
-    /// What the last probe said.
+    /// What a failing probe said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_error: Option<String>,
+    /// The node that said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub last_error_from: Option<String>,
+    /// When the certificate of the target ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<Time>,
+}
+
+/// A verdict on a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum TargetHealth {
+    Healthy,
+    Unhealthy,
+    #[default]
+    Unknown,
+}
+
+/// What the checkers of one location say of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocationStatus {
+    /// The location.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Checkers that say healthy.
+    #[schemars(range(min = 0))]
+    pub healthy_checkers: i32,
+    /// Checkers that reported.
+    #[schemars(range(min = 0))]
+    pub total_checkers: i32,
 }

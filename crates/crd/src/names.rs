@@ -9,6 +9,10 @@ pub(crate) const NODE_NAME: &str = r"^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9]
 /// An absolute host name, with or without the final dot.
 pub(crate) const HOST_NAME: &str =
     r"^(\*\.)?([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9])?\.)*[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9])?\.?$";
+/// An IP address or a host name, as far as a pattern can tell.
+pub(crate) const ADDRESS: &str = r"^[0-9A-Za-z_][-0-9A-Za-z_.]*$|^[0-9A-Fa-f:.]+$";
+/// A URL of a web server.
+pub(crate) const HTTP_URL: &str = r"^https?://[^/?#\s]+(/[^?#\s]*)?$";
 /// An owner name relative to the apex; `@` is the apex.
 pub(crate) const OWNER_NAME: &str = r"^(@|(\*\.)?([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?|\*)$";
 /// The apex of a zone.

@@ -402,10 +402,41 @@ pub struct PolicyRecordStatus {
     /// Shares of the answers given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AnswerShares>,
+    /// Failover rules whose clients are not where they would be without
+    /// failback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["rule"]))]
+    pub failover: Vec<FailoverStatus>,
+    /// Value of the annotation `watershed.dev/failback` that was acted on last,
+    /// cut to 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub failback_released: Option<String>,
     /// Versions served before, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<ServedVersion>,
+}
+
+/// A failover rule that clients have not come back from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverStatus {
+    /// Name of the rule.
+    #[schemars(length(max = 63))]
+    pub rule: String,
+    /// Name of the rule or endpoint that is used.
+    #[schemars(length(max = 63))]
+    pub active: String,
+    /// Name of the one that would be used without failback.
+    #[schemars(length(max = 63))]
+    pub preferred: String,
+    /// Since when it is used.
+    pub since: Time,
+    /// When clients return if the preferred one stays healthy; absent when it
+    /// is not healthy, or a person must release it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns_at: Option<Time>,
 }
 
 /// A rollout under way.

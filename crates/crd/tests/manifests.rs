@@ -49,7 +49,6 @@ fn full_manifests_have_the_fields_of_their_spec() {
         "grpc",
         "dns",
         "calculated",
-        "workload",
         "endpointSlices",
         "prometheus",
         "aliasTo",
