@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
 use rand::Rng;
 use watershed_dns::fleet::{Identity, Membership, Operators, TlsFiles};
+use watershed_dns::health::HealthOptions;
+use watershed_probe::Allowed;
 use watershed_proto::{Location, NEWEST_FORMAT, OLDEST_FORMAT};
 use watershed_snapshot::ResourceName;
 
@@ -94,6 +98,41 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) latency: Option<PathBuf>,
 
+    /// Addresses that health checks may probe though they are not public:
+    /// loopback, private and link-local ones; may be given several times
+    #[arg(
+        long,
+        env = "WATERSHED_PROBE_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    probe_allow: Vec<IpNet>,
+
+    /// Certificates of authorities (PEM) that HTTPS and gRPC probes trust
+    /// besides the public ones
+    #[arg(long, env = "WATERSHED_PROBE_CA", value_name = "FILE")]
+    probe_ca: Option<PathBuf>,
+
+    /// Probes of health checks under way at once, at most
+    #[arg(
+        long,
+        env = "WATERSHED_PROBE_CONCURRENCY",
+        value_name = "NUMBER",
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    probe_concurrency: u16,
+
+    /// How long without an operator the node goes by the fleet's last verdicts
+    /// on health; after that it goes by its own probes
+    #[arg(
+        long,
+        env = "WATERSHED_HEALTH_GRACE",
+        value_name = "SECONDS",
+        default_value_t = 10
+    )]
+    health_grace: u32,
+
     /// How long to go on answering after SIGTERM, not ready any more, so that
     /// those who send queries can take notice
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
@@ -132,9 +171,26 @@ impl Args {
         Duration::from_secs(self.drain_seconds.into())
     }
 
+    /// How the node probes.
+    fn health(&self) -> anyhow::Result<HealthOptions> {
+        let authorities = self.probe_ca.as_ref().map(|path| {
+            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+        });
+        Ok(HealthOptions {
+            allowed: Allowed::new(self.probe_allow.clone()),
+            authorities: authorities.transpose()?.unwrap_or_default(),
+            concurrency: self.probe_concurrency.into(),
+            grace: Duration::from_secs(self.health_grace.into()),
+            ..HealthOptions::default()
+        })
+    }
+
     /// The node's part in the fleet.
-    pub(crate) fn membership(&self) -> Membership {
-        Membership {
+    ///
+    /// # Errors
+    /// When a file that it names cannot be read.
+    pub(crate) fn membership(&self) -> anyhow::Result<Membership> {
+        Ok(Membership {
             identity: Identity {
                 fleet: self.fleet.clone(),
                 node: self.node.clone(),
@@ -153,6 +209,7 @@ impl Args {
             },
             state: self.state.clone(),
             refused: self.refuse.clone(),
-        }
+            health: self.health()?,
+        })
     }
 }

@@ -7,6 +7,8 @@
 //!   where the meaning of an answer is decided.
 //! * Around it, one module each: EDNS and client subnet (RFC 6891, RFC 7871),
 //!   messages and truncation, listeners.
+//! * [`health`] probes what policies depend on, and makes the node answer by
+//!   the verdicts of the fleet, or by its own.
 //! * [`fleet`] is what makes a node the member of a fleet: it takes snapshots
 //!   from an operator and keeps them on disk. The program `watershed-dns` is
 //!   little more than that.
@@ -19,6 +21,7 @@ mod ecs;
 mod edns;
 pub mod fleet;
 mod handler;
+pub mod health;
 mod hostnames;
 mod log;
 mod message;

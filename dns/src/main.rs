@@ -64,7 +64,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let node = Node::new(Config::default());
     read_location_data(args, &node)?;
-    let running = args.membership().start(&node)?;
+    let running = args.membership()?.start(&node)?;
     let mut listeners = bind(args, &node).await?;
     serve_http(args, &running).await?;
     let drain = tokio::select! {

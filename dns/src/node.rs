@@ -9,6 +9,7 @@ use watershed_snapshot::{HealthStates, Snapshot};
 
 use crate::counts::QueryCounts;
 use crate::handler::{Handler, Transport};
+use crate::health::Verdicts;
 use crate::server::{Listener, ServerError};
 use crate::state::{HostnameAddresses, StateCell};
 
@@ -59,11 +60,19 @@ impl Node {
             .update(|state| state.with_snapshot(Arc::clone(&snapshot)));
     }
 
-    /// Goes by these health verdicts from now on.
+    /// Goes by these health verdicts from now on, besides those of probes:
+    /// what is unhealthy in here is unhealthy.
     pub fn set_health(&self, health: HealthStates) {
         let health = Arc::new(health);
         self.state
             .update(|state| state.with_health(Arc::clone(&health)));
+    }
+
+    /// Goes by these verdicts of probes from now on.
+    pub fn set_verdicts(&self, verdicts: Verdicts) {
+        let verdicts = Arc::new(verdicts);
+        self.state
+            .update(|state| state.with_verdicts(Arc::clone(&verdicts)));
     }
 
     /// Locates clients by this database from now on.

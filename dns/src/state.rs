@@ -1,14 +1,16 @@
 //! All that a query depends on, behind one pointer.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 use watershed_geo::{GeoDatabase, LatencyTable};
 use watershed_policy::{Health, LatencySource, Location};
-use watershed_snapshot::{Binding, HealthStates, OwnerName, PolicyVersion, Snapshot};
+use watershed_snapshot::{Binding, HealthStates, OwnerName, Snapshot};
+
+use crate::health::{HealthTable, Sources, Verdicts};
 
 /// Addresses of hosts that are not in the zones served here: the targets of
 /// alias endpoints.
@@ -34,10 +36,11 @@ where
 #[derive(Clone)]
 pub struct State {
     pub(crate) snapshot: Arc<Snapshot>,
-    verdicts: Arc<HealthStates>,
-    /// By address of the policy version: the snapshot keeps them where they
-    /// are for as long as this state exists.
-    health: Arc<HashMap<usize, Health>>,
+    by_hand: Arc<HealthStates>,
+    verdicts: Arc<Verdicts>,
+    /// Made from these three. The snapshot keeps versions where they are for
+    /// as long as this state exists.
+    health: Arc<HealthTable>,
     geo: Arc<GeoDatabase>,
     latency: Option<Arc<LatencyTable>>,
     pub(crate) hostnames: Arc<dyn HostnameAddresses>,
@@ -49,6 +52,7 @@ impl State {
     pub fn new() -> Self {
         Self {
             snapshot: Arc::default(),
+            by_hand: Arc::default(),
             verdicts: Arc::default(),
             health: Arc::default(),
             geo: Arc::new(GeoDatabase::builtin()),
@@ -60,26 +64,40 @@ impl State {
     /// The same with another snapshot.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
-        // Most changes leave the versions alone.
-        let health = if Arc::ptr_eq(&snapshot.versions, &self.snapshot.versions) {
-            self.health
-        } else {
-            Arc::new(health_of(&snapshot.versions, &self.verdicts))
-        };
+        let before = self.clone();
+        Self { snapshot, ..self }.with_health_after(&before)
+    }
+
+    /// The same with other verdicts set by hand.
+    #[must_use]
+    pub fn with_health(self, by_hand: Arc<HealthStates>) -> Self {
+        let before = self.clone();
+        Self { by_hand, ..self }.with_health_after(&before)
+    }
+
+    /// The same with other verdicts of probes.
+    #[must_use]
+    pub fn with_verdicts(self, verdicts: Arc<Verdicts>) -> Self {
+        let before = self.clone();
+        Self { verdicts, ..self }.with_health_after(&before)
+    }
+
+    /// Works out anew what depends on what changed.
+    fn with_health_after(self, before: &Self) -> Self {
+        let health = before
+            .health
+            .after(before.sources(), self.sources(), unix_time());
         Self {
-            snapshot,
-            health,
+            health: Arc::new(health),
             ..self
         }
     }
 
-    /// The same with other health verdicts.
-    #[must_use]
-    pub fn with_health(self, verdicts: Arc<HealthStates>) -> Self {
-        Self {
-            health: Arc::new(health_of(&self.snapshot.versions, &verdicts)),
-            verdicts,
-            ..self
+    fn sources(&self) -> Sources<'_> {
+        Sources {
+            snapshot: &self.snapshot,
+            by_hand: &self.by_hand,
+            verdicts: &self.verdicts,
         }
     }
 
@@ -110,11 +128,16 @@ impl State {
     }
 
     pub(crate) fn health_of(&self, binding: &Binding) -> Cow<'_, Health> {
-        match self.health.get(&key(&binding.version)) {
+        match self.health.of(binding) {
             Some(health) => Cow::Borrowed(health),
             // Not for a binding of this state's own snapshot.
             None => Cow::Owned(Health::all_healthy(&binding.version.policy)),
         }
+    }
+
+    /// The TTL of a binding's answers in seconds.
+    pub(crate) fn ttl_of(&self, binding: &Binding) -> u32 {
+        self.health.ttl(binding)
     }
 }
 
@@ -124,23 +147,10 @@ impl Default for State {
     }
 }
 
-fn key(version: &Arc<PolicyVersion>) -> usize {
-    Arc::as_ptr(version).addr()
-}
-
-fn health_of(versions: &[Arc<PolicyVersion>], verdicts: &HealthStates) -> HashMap<usize, Health> {
-    let health = versions.iter().map(|version| {
-        let PolicyVersion {
-            namespace,
-            policy_name,
-            policy,
-            ..
-        } = &**version;
-        let own = |endpoint: &str| verdicts.endpoint(namespace, policy_name, endpoint);
-        let health = Health::new(policy, |check| verdicts.check(&check.id), own);
-        (key(version), health)
-    });
-    health.collect()
+/// In whole seconds.
+fn unix_time() -> i64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    unix.map_or(0, |unix| i64::try_from(unix.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The current state. Readers take it without a lock; writers replace it

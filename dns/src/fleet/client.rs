@@ -16,6 +16,7 @@ use super::member::Input;
 use super::metrics::Metrics;
 use super::session::{self, End};
 use super::tls::{TlsFileError, TlsFiles};
+use crate::health::HealthHandle;
 
 /// An operator that does not take a connection in this time is passed over.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -69,11 +70,17 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
+/// Those in the node who listen to operators.
+pub(super) struct MemberSide {
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) health: HealthHandle,
+}
+
 /// Speaks to operators for as long as the node lives.
 pub(super) struct Client<C> {
     operators: Operators,
     network: C,
-    member: mpsc::Sender<Input>,
+    member: MemberSide,
     metrics: Arc<Metrics>,
     backoff: Backoff,
     /// The last trouble with each address, so that it is said once.
@@ -84,7 +91,7 @@ impl<C: Connect> Client<C> {
     pub(super) fn new(
         operators: Operators,
         network: C,
-        member: mpsc::Sender<Input>,
+        member: MemberSide,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -110,7 +117,7 @@ impl<C: Connect> Client<C> {
                     // That one knows better, or has been deposed as well.
                     self.visit(&leader).await;
                 }
-                if self.member.is_closed() {
+                if self.member.inputs.is_closed() {
                     return;
                 }
             }
@@ -127,6 +134,7 @@ impl<C: Connect> Client<C> {
         let begun = Instant::now();
         let end = self.stream(address).await;
         self.metrics.connected(false);
+        self.member.health.disconnected();
         if begun.elapsed() > OF_USE {
             self.backoff.reset();
         }

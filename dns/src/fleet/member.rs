@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use watershed_proto::{NodeMessage, OperatorMessage};
 
 use super::keeper::Keeper;
 use super::metrics::Metrics;
 use super::status::Status;
 use super::subscriber::{Effect, Subscriber};
+use crate::health::HealthHandle;
 use crate::hostnames::Hostnames;
 use crate::node::Node;
 
@@ -25,6 +26,9 @@ pub(super) enum Input {
     Connected(mpsc::Sender<Output>),
     /// The operator said this, at this moment.
     Message(OperatorMessage, Instant),
+    /// The operator welcomes the node, at this moment. The answer is whether
+    /// it is one to listen to.
+    Welcome(OperatorMessage, Instant, oneshot::Sender<bool>),
     /// The node stops.
     Stop,
 }
@@ -42,6 +46,7 @@ pub(super) enum Output {
 pub(super) struct Surroundings {
     pub(super) node: Node,
     pub(super) hostnames: Hostnames,
+    pub(super) health: HealthHandle,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
     /// `None`: nothing is kept.
@@ -118,7 +123,14 @@ impl Member {
                     let hello = self.subscriber.connect();
                     self.say(NodeMessage::Hello(hello)).await;
                 }
-                Input::Message(message, received) => self.take(message, received).await,
+                Input::Message(message, received) => {
+                    self.take(message, received).await;
+                }
+                Input::Welcome(message, received, heeded) => {
+                    let heeds = self.take(message, received).await;
+                    // A stream that is gone does not want to know.
+                    let _ = heeded.send(heeds);
+                }
                 Input::Stop => break,
             }
         }
@@ -129,8 +141,12 @@ impl Member {
         }
     }
 
-    async fn take(&mut self, message: OperatorMessage, received: Instant) {
+    /// Whether the stream goes on.
+    async fn take(&mut self, message: OperatorMessage, received: Instant) -> bool {
         let effects = self.subscriber.handle(message);
+        let ends = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Close(_)));
         let swaps = effects
             .iter()
             .any(|effect| matches!(effect, Effect::Swap(_)));
@@ -141,6 +157,7 @@ impl Member {
             // After the operator knows: it may take a while.
             self.surroundings.show(&self.subscriber);
         }
+        !ends
     }
 
     async fn perform(&self, effect: Effect, received: Instant) {
@@ -190,6 +207,7 @@ impl Surroundings {
         };
         let snapshot = built.snapshot();
         self.hostnames.follow(&snapshot);
+        self.health.follow(&snapshot);
         self.metrics.serving(built);
         self.status.set_zones(snapshot.zones.len());
         let (zones, resources) = (snapshot.zones.len(), built.resources().len());

@@ -14,6 +14,7 @@ use watershed_snapshot::{Held, SnapshotId, Term};
 use super::build::Built;
 use crate::counts::QueryCounts;
 use crate::handler::Transport;
+use crate::health::HealthHandle;
 
 /// Buckets of the time to swap, which is a pointer's: from 0.1 ms to 3 s.
 const APPLY_BUCKETS: [f64; 10] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
@@ -92,6 +93,14 @@ impl Metrics {
             described: query_counters()?,
         };
         self.registry.register(Box::new(queries))
+    }
+
+    /// Shows what health checks find besides.
+    ///
+    /// # Errors
+    /// When it is shown already.
+    pub fn watch_health(&self, health: &HealthHandle) -> Result<(), prometheus::Error> {
+        health.register(&self.registry)
     }
 
     /// All metrics in the text format of Prometheus.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -13,7 +13,7 @@ use watershed_proto::fleet_v1::fleet_client::FleetClient;
 use watershed_proto::fleet_v1::{FromNode, ToNode};
 use watershed_proto::{MESSAGE_LIMIT, NodeMessage, OperatorMessage};
 
-use super::client::ClientError;
+use super::client::{ClientError, MemberSide};
 use super::member::{Input, Output};
 use super::metrics::Metrics;
 
@@ -40,7 +40,7 @@ pub(super) enum End {
 /// Opens a stream and stays on it until it ends.
 pub(super) async fn run(
     channel: Channel,
-    member: &mpsc::Sender<Input>,
+    member: &MemberSide,
     metrics: &Metrics,
     address: &str,
 ) -> Result<End, ClientError> {
@@ -49,12 +49,14 @@ pub(super) async fn run(
     let (rhythm, beats) = watch::channel(HEARTBEAT);
     let session = Session {
         member,
+        // Who ends the stream is the member.
+        outputs: outputs.downgrade(),
         metrics,
         address,
         rhythm,
     };
     // A member that is gone drops the message, which ends the stream.
-    let _ = member.send(Input::Connected(outputs)).await;
+    let _ = member.inputs.send(Input::Connected(outputs)).await;
     let mut receiving = pin!(session.receive(channel, ReceiverStream::new(wire)));
     let reason = tokio::select! {
         end = &mut receiving => return end,
@@ -93,7 +95,8 @@ async fn send(
 }
 
 struct Session<'a> {
-    member: &'a mpsc::Sender<Input>,
+    member: &'a MemberSide,
+    outputs: mpsc::WeakSender<Output>,
     metrics: &'a Metrics,
     address: &'a str,
     rhythm: watch::Sender<Duration>,
@@ -111,39 +114,57 @@ impl Session<'_> {
         let response = self.within(client.sync(wire)).await??;
         let mut messages = response.into_inner();
         while let Some(message) = self.next(&mut messages).await? {
-            match &message {
-                OperatorMessage::Redirect { leader, .. } => {
-                    return Ok(End::Redirected(leader.clone()));
-                }
-                OperatorMessage::Welcome {
-                    operator,
-                    heartbeat_ms,
-                    ..
-                } => self.welcomed(operator, *heartbeat_ms),
+            match message {
+                OperatorMessage::Redirect { leader, .. } => return Ok(End::Redirected(leader)),
+                OperatorMessage::Welcome { .. } => self.welcomed(message).await,
+                // They do not wait until a state is built.
+                OperatorMessage::Checkers(_)
+                | OperatorMessage::Verdicts { .. }
+                | OperatorMessage::HealthInquire => self.member.health.hear(message),
                 // Members have nothing to do with it.
-                OperatorMessage::Heartbeat => continue,
-                _ => {}
+                OperatorMessage::Heartbeat => {}
+                // While the member is busy the stream waits, and so in the end
+                // does the operator.
+                _ => {
+                    let input = Input::Message(message, Instant::now());
+                    let _ = self.member.inputs.send(input).await;
+                }
             }
-            // While the member is busy the stream waits, and so in the end
-            // does the operator.
-            let _ = self
-                .member
-                .send(Input::Message(message, Instant::now()))
-                .await;
         }
         Ok(End::Closed("the operator ended the stream"))
     }
 
-    fn welcomed(&self, operator: &str, heartbeat_ms: u32) {
-        let heartbeat = Duration::from_millis(heartbeat_ms.into()).max(FASTEST);
+    /// Takes up the rhythm of the operator. If the member heeds it, health is
+    /// spoken of from now on.
+    async fn welcomed(&self, message: OperatorMessage) {
+        let OperatorMessage::Welcome {
+            operator,
+            heartbeat_ms,
+            health,
+            ..
+        } = &message
+        else {
+            return;
+        };
+        let heartbeat = Duration::from_millis((*heartbeat_ms).into()).max(FASTEST);
         self.rhythm.send_replace(heartbeat);
         self.metrics.attempted("connected");
         self.metrics.connected(true);
-        tracing::info!(
-            operator,
-            address = self.address,
-            "connected to the operator"
-        );
+        let address = self.address;
+        tracing::info!(operator, address, "connected to the operator");
+        let speaks_of_health = *health;
+        let (heeded, heeds) = oneshot::channel();
+        let input = Input::Welcome(message, Instant::now(), heeded);
+        let _ = self.member.inputs.send(input).await;
+        if speaks_of_health && heeds.await == Ok(true) {
+            let outputs = self.outputs.clone();
+            self.member.health.connected(move |message| {
+                let output = Output::Message(Box::new(message));
+                outputs
+                    .upgrade()
+                    .is_some_and(|outputs| outputs.try_send(output).is_ok())
+            });
+        }
     }
 
     async fn next(

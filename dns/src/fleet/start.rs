@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use watershed_snapshot::{Fault, ResourceName};
 
 use super::build::Builder;
-use super::client::{Client, Operators};
+use super::client::{Client, MemberSide, Operators};
 use super::connect::{Connect, Tcp};
 use super::keeper::Keeper;
 use super::member::{self, Input, Place, Playing, Surroundings};
@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::status::Status;
 use super::store::{Store, StoreError};
 use super::subscriber::{Identity, Subscriber};
+use crate::health::{HealthAgent, HealthHandle, HealthOptions};
 use crate::hostnames::Hostnames;
 use crate::node::Node;
 
@@ -36,6 +37,8 @@ pub struct Membership {
     pub state: Option<PathBuf>,
     /// Resources that it finds fault with, for tests.
     pub refused: Vec<ResourceName>,
+    /// How it probes. As a checker it is the node of the identity.
+    pub health: HealthOptions,
 }
 
 /// Why a member cannot be started.
@@ -44,6 +47,9 @@ pub enum MembershipError {
     /// The state directory is another node's.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It cannot probe as it is told to.
+    #[error("health checks cannot be probed: {0}")]
+    Health(String),
     /// Metrics cannot be made.
     #[error("metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -85,6 +91,8 @@ impl Membership {
         let metrics = Arc::new(Metrics::new()?);
         metrics.count_queries(node.query_counts())?;
         let status = Arc::new(Status::default());
+        let health = self.start_health(node)?;
+        metrics.watch_health(&health)?;
         let store = self.state.as_deref().map(open).transpose()?;
         let (subscriber, store) = self.restore(store);
         metrics.persisted(store.as_ref().and_then(|store| store.kept().held));
@@ -96,12 +104,17 @@ impl Membership {
             hostnames: Hostnames::start(node),
             status: Arc::clone(&status),
             metrics: Arc::clone(&metrics),
+            health: health.clone(),
             keeper: store.map(|store| Keeper::start(store, Arc::clone(&metrics))),
         };
         surroundings.show(&subscriber);
         let (inputs, member) = member::start(place, subscriber, surroundings);
         let counts = Arc::clone(&metrics);
-        let client = Client::new(self.operators, network, inputs.clone(), counts);
+        let member_side = MemberSide {
+            inputs: inputs.clone(),
+            health,
+        };
+        let client = Client::new(self.operators, network, member_side, counts);
         let client = tokio::spawn(client.run());
         Ok(Running {
             status,
@@ -110,6 +123,15 @@ impl Membership {
             member,
             inputs,
         })
+    }
+
+    fn start_health(&self, node: &Node) -> Result<HealthHandle, MembershipError> {
+        let options = HealthOptions {
+            checker: self.identity.checker(),
+            alone: false,
+            ..self.health.clone()
+        };
+        HealthAgent::start(node, &options).map_err(MembershipError::Health)
     }
 
     fn restore(&self, store: Option<Store>) -> (Subscriber, Option<Store>) {

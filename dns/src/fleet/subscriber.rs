@@ -16,6 +16,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use watershed_health::Checker;
 use watershed_proto::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart};
 use watershed_snapshot::{
     Adoption, Fault, Held, ResourceName, ResourceSet, Snapshot, SnapshotId, Term, judge,
@@ -47,6 +48,24 @@ pub struct Identity {
     pub formats: RangeInclusive<u32>,
     /// Differs with every start of the program.
     pub boot: u64,
+}
+
+impl Identity {
+    /// The node as one that probes: where it stands is its region, or its
+    /// cluster or zone where no region is known.
+    pub fn checker(&self) -> Checker {
+        let Location {
+            cluster,
+            region,
+            zone,
+        } = &self.location;
+        let known = [region, cluster, zone];
+        let location = known.into_iter().find(|part| !part.is_empty());
+        Checker {
+            node: self.node.clone(),
+            location: location.cloned().unwrap_or_default(),
+        }
+    }
 }
 
 /// What outlives the program.
@@ -158,7 +177,7 @@ impl Subscriber {
                 .map(|served| Box::new(served.resources().bucket_digests())),
             term: self.term,
             boot,
-            health: false,
+            health: true,
         }
     }
 

@@ -51,12 +51,11 @@ impl<'s> Walk<'_, 's> {
             self.negative(zone);
             return End::NoData;
         }
+        let ttl = self.state.ttl_of(binding);
         self.reply.answers.push(Records {
             owner: name.clone(),
             record_type,
-            ttl: collected
-                .ttl
-                .map_or(binding.ttl, |ttl| ttl.min(binding.ttl)),
+            ttl: collected.ttl.map_or(ttl, |of_alias| of_alias.min(ttl)),
             rdata: collected.rdata,
         });
         End::Answered

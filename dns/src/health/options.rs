@@ -1,0 +1,75 @@
+//! How a node probes.
+
+use std::time::Duration;
+
+use watershed_health::Checker;
+use watershed_probe::{Allowed, Config};
+
+/// How long a node goes by the last words of an operator that is gone.
+const GRACE: Duration = Duration::from_secs(10);
+/// Probes under way at once.
+const CONCURRENCY: usize = 256;
+/// Probes in a second of what others would probe if they could be heard.
+const OWN_ACCOUNT: u32 = 50;
+
+/// How a node probes.
+#[derive(Clone, Debug)]
+pub struct HealthOptions {
+    /// Name of the node, and where it stands.
+    pub checker: Checker,
+    /// Addresses that may be probed.
+    pub allowed: Allowed,
+    /// Certificates of authorities in PEM that count besides the public ones.
+    pub authorities: Vec<u8>,
+    /// Probes under way at once, at most.
+    pub concurrency: usize,
+    /// Value of the User-Agent header.
+    pub user_agent: String,
+    /// How long without an operator the node goes by the fleet's last
+    /// verdicts. After that it goes by its own.
+    pub grace: Duration,
+    /// Whether there is no fleet: own results count from the first.
+    pub alone: bool,
+}
+
+impl Default for HealthOptions {
+    /// A member of a fleet, which probes public addresses.
+    fn default() -> Self {
+        Self {
+            checker: Checker {
+                node: String::new(),
+                location: String::new(),
+            },
+            allowed: Allowed::default(),
+            authorities: Vec::new(),
+            concurrency: CONCURRENCY,
+            user_agent: concat!("watershed-dns/", env!("CARGO_PKG_VERSION")).to_owned(),
+            grace: GRACE,
+            alone: false,
+        }
+    }
+}
+
+impl HealthOptions {
+    /// A node of that name without any fleet.
+    pub fn alone(name: &str) -> Self {
+        Self {
+            checker: Checker {
+                node: name.to_owned(),
+                location: name.to_owned(),
+            },
+            alone: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config {
+            allowed: self.allowed.clone(),
+            concurrency: self.concurrency,
+            unassigned_per_second: OWN_ACCOUNT,
+            authorities: self.authorities.clone(),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+}
