@@ -197,10 +197,10 @@ impl Shared {
         }
     }
 
-    fn take(&self, result: watershed_probe::Result) {
+    fn take(&self, result: &watershed_probe::Result) {
         let kind = self.lock().agent.kind(&result.target);
-        self.counters.count(&result, kind);
-        self.act(|agent, at| agent.result(at, &result));
+        self.counters.count(result, kind);
+        self.act(|agent, at| agent.result(at, result));
     }
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&Agent) -> T) -> T {
@@ -227,7 +227,7 @@ async fn run(shared: Weak<Shared>, mut results: mpsc::Receiver<watershed_probe::
         let deadline = deadline.map_or_else(|| Instant::now() + LONG, Instant::from_std);
         tokio::select! {
             result = results.recv() => match result {
-                Some(result) => alive.take(result),
+                Some(result) => alive.take(&result),
                 None => return,
             },
             () = tokio::time::sleep_until(deadline) => alive.act(Agent::tick),

@@ -24,6 +24,8 @@ mod options;
 mod reports;
 mod share;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verdicts;
 mod view;
 
