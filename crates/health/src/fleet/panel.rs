@@ -126,7 +126,8 @@ impl Panel {
         changes
     }
 
-    /// These nodes probe, and no others.
+    /// These nodes probe, and no others. The cost is in proportion to targets
+    /// times nodes: call it once for many nodes that come and go.
     pub fn nodes(&mut self, now: Instant, nodes: Vec<Checker>) -> Vec<Change> {
         let now = self.at(now);
         if nodes == self.fleet.checkers {
