@@ -10,13 +10,16 @@ use watershed_checks::graph::Graph;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("watershed-policy", &[]),
     ("watershed-geo", &["watershed-policy"]),
-    ("watershed-snapshot", &["watershed-policy"]),
+    ("watershed-health", &[]),
+    ("watershed-probe", &["watershed-health"]),
+    ("watershed-snapshot", &["watershed-health", "watershed-policy"]),
     ("watershed-crd", &[]),
     (
         "watershed-compile",
         &[
             "watershed-crd",
             "watershed-geo",
+            "watershed-health",
             "watershed-policy",
             "watershed-snapshot",
         ],
@@ -32,13 +35,19 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     (
         "watershed-proto",
-        &["watershed-policy", "watershed-snapshot"],
+        &[
+            "watershed-health",
+            "watershed-policy",
+            "watershed-snapshot",
+        ],
     ),
     (
         "watershed-dns",
         &[
             "watershed-geo",
+            "watershed-health",
             "watershed-policy",
+            "watershed-probe",
             "watershed-proto",
             "watershed-snapshot",
         ],
@@ -48,6 +57,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "watershed-compile",
             "watershed-crd",
+            "watershed-health",
             "watershed-policy",
             "watershed-proto",
             "watershed-snapshot",
@@ -61,7 +71,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "watershed-crd",
             "watershed-dns",
             "watershed-geo",
+            "watershed-health",
             "watershed-policy",
+            "watershed-probe",
             "watershed-route53",
             "watershed-snapshot",
         ],
@@ -110,6 +122,7 @@ const HICKORY: &[&str] = &[
 const NEVER: &[(&str, &[&[&str]])] = &[
     ("watershed-policy", &[EDGES, KUBERNETES, HICKORY]),
     ("watershed-geo", &[EDGES, KUBERNETES, HICKORY]),
+    ("watershed-health", &[EDGES, KUBERNETES, HICKORY]),
     ("watershed-snapshot", &[EDGES, KUBERNETES, HICKORY]),
     (
         "watershed-crd",
@@ -124,6 +137,7 @@ const NEVER: &[(&str, &[&[&str]])] = &[
         &[EDGES, &["kube-client", "hickory-net"]],
     ),
     ("watershed-proto", &[KUBERNETES, HICKORY]),
+    ("watershed-probe", &[KUBERNETES, &["watershed-policy"]]),
     // A DNS node needs no access to the Kubernetes API and knows nothing of it.
     (
         "watershed-dns",
@@ -132,7 +146,6 @@ const NEVER: &[(&str, &[&[&str]])] = &[
             &["schemars", "watershed-crd", "watershed-compile"],
         ],
     ),
-    ("watershed", &[&["kube-client"]]),
     // The operator answers no queries.
     (
         "watershed-operator",

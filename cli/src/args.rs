@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use watershed_crd::document::RecordType;
 
+use crate::failback::FailbackArgs;
 use crate::graph::Format as GraphFormat;
+use crate::health::HealthArgs;
 use crate::input::Source;
 use crate::serve::ServeArgs;
 
@@ -24,6 +26,7 @@ Examples:
   watershed serve examples/getting-started       answer DNS queries from a directory
   watershed validate policies/                   list every fault of every file
   watershed explain scenario.yaml                see who gets which answer, and why
+  watershed health -A                            see what is healthy in a cluster
 
 Exit status: 0 when all is well, 1 when an input has faults, 2 when the command line is wrong."
 )]
@@ -80,6 +83,10 @@ pub enum Command {
     Import(ImportArgs),
     /// Turn a policy into a document of another system
     Export(ExportArgs),
+    /// Show what is healthy, since when, and by whose word
+    Health(HealthArgs),
+    /// Let clients return to what recovered
+    Failback(FailbackArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

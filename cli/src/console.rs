@@ -50,6 +50,17 @@ impl Printed {
         printed
     }
 
+    /// That a command could not do its work.
+    pub fn failure(error: &anyhow::Error) -> Self {
+        let severity = styled(Severity::Error);
+        let mut printed = Self {
+            status: Status::Faults,
+            ..Self::default()
+        };
+        printed.note(format_args!("{severity}: {error:#}"));
+        printed
+    }
+
     /// Adds findings to what goes to standard error.
     pub fn note_all(&mut self, findings: &[Finding]) {
         for finding in findings {
@@ -104,4 +115,10 @@ pub(crate) fn json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// A value as YAML.
+pub(crate) fn yaml(value: &impl serde::Serialize) -> String {
+    // As for JSON.
+    serde_yaml::to_string(value).unwrap_or_default()
 }

@@ -11,15 +11,20 @@
 //! * [`exchange`]: import from and export to Route 53.
 //! * [`policy_input`], [`manifest`]: policies in any form users have them.
 //! * [`serve`]: the DNS server over a directory.
+//! * [`health`]: what is healthy, on this machine or in a cluster;
+//!   [`failback`]: clients return to what recovered.
 
 pub mod args;
 pub mod cidr;
+mod cluster;
 mod commands;
 pub mod console;
 pub mod exchange;
 pub mod explain;
+pub mod failback;
 pub mod finding;
 pub mod graph;
+pub mod health;
 pub mod input;
 mod labels;
 pub mod latency;
@@ -53,6 +58,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Graph(args) => commands::graph(&args),
         Command::Import(args) => exchange::import(&args),
         Command::Export(args) => exchange::export(&args),
+        Command::Health(args) => health::run(&args),
+        Command::Failback(args) => failback::run(&args),
         Command::Completions(args) => commands::completions(&args),
     };
     printed.print()

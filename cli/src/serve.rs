@@ -8,25 +8,31 @@ mod inputs;
 mod log;
 mod manifests;
 mod objects;
+mod probing;
+mod recorded;
 mod standalone;
 mod state_dir;
 mod watch;
 mod welcome;
 mod world;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use watershed_dns::{Config, Node};
 
+use probing::Probing;
 use standalone::Standalone;
 use state_dir::StateDir;
 use watch::Changes;
+
+pub(crate) use recorded::recorded_health;
 
 /// `watershed serve`.
 #[derive(Debug, Args)]
@@ -37,6 +43,7 @@ aside and takes effect whole; what is invalid is reported and keeps its last goo
 Examples:
   watershed serve examples/getting-started
   watershed serve dns/ --listen 0.0.0.0:5353 --geo-database GeoLite2-City.mmdb
+  watershed serve dns/ --probe-allow 10.0.0.0/8  # probe private addresses, too
   watershed serve dns/ --health states.yaml      # take endpoints down by hand
 
 Exit status: 0 when stopped by SIGINT or SIGTERM, 1 when it cannot start.")]
@@ -62,9 +69,24 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub latency: Option<PathBuf>,
 
-    /// States of health checks and alias endpoints, YAML
+    /// States of health checks and alias endpoints, YAML. What is unhealthy
+    /// there is unhealthy whatever probes say
     #[arg(long, value_name = "FILE")]
     pub health: Option<PathBuf>,
+
+    /// Probe these addresses, too, which are private or loopback or otherwise
+    /// not public; may be given several times
+    #[arg(long, value_name = "CIDR", value_parser = block)]
+    pub probe_allow: Vec<IpNet>,
+
+    /// Certificates of authorities that count in probes besides the public
+    /// ones, PEM
+    #[arg(long, value_name = "FILE")]
+    pub probe_ca: Option<PathBuf>,
+
+    /// Make no probes: what the health file does not name is healthy
+    #[arg(long, conflicts_with_all = ["probe_allow", "probe_ca"])]
+    pub no_probes: bool,
 
     /// How to write the log on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
@@ -73,6 +95,13 @@ pub struct ServeArgs {
     /// Log every query with the reason of its answer
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// A block, or a single address.
+fn block(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "not an address or a block of addresses, such as 10.0.0.0/8".to_owned())
 }
 
 /// How the log is written.
@@ -137,7 +166,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
     let mut changes = Changes::watch(&directory, &files)
         .with_context(|| format!("{} cannot be watched", directory.display()))?;
-    let mut standalone = Standalone::new(&args, directory, state, node.clone())?;
+    let probing = Probing::start(&args, &node)?;
+    let mut changed = probing.changed();
+    let mut standalone = Standalone::new(&args, directory, state, node.clone(), probing)?;
     standalone.look();
     let mut listener = node.bind(args.listen).await?;
     let (mut interrupt, mut terminate) = (
@@ -148,6 +179,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = changes.next() => standalone.look(),
+            () = changed.next() => standalone.look_at_health(),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             failed = listener.failed() => failed?,

@@ -57,7 +57,7 @@ fn completions_are_scripts_for_every_shell() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 11] = [
         &["serve"],
         &["validate"],
         &["simulate"],
@@ -66,6 +66,8 @@ fn every_command_has_help_with_examples() {
         &["import"],
         &["import", "route53"],
         &["export", "route53"],
+        &["health"],
+        &["failback"],
         &["completions"],
     ];
     for command in commands {

@@ -1,4 +1,4 @@
-//! Health states by file, until the fleet probes.
+//! Health states by file: by hand, whatever probes say.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -8,6 +8,7 @@ use anyhow::bail;
 use watershed_dns::Node;
 use watershed_geo::GeoDatabase;
 
+use super::probing::Probing;
 use super::{ServeArgs, health};
 use crate::finding::Finding;
 use crate::walk::{read_geo, read_latency};
@@ -41,14 +42,14 @@ impl Inputs {
     /// # Errors
     /// When one cannot be used: a server that starts with another database
     /// than it was told to would answer wrongly in silence.
-    pub(super) fn start(&mut self, node: &Node) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, node: &Node, probing: &Probing) -> anyhow::Result<()> {
         if self.geo_database.is_none() {
             tracing::info!(
                 "locating clients by the {}",
                 GeoDatabase::builtin().describe()
             );
         }
-        let faults = self.read(node);
+        let faults = self.read(node, probing);
         if faults.is_empty() {
             Ok(())
         } else {
@@ -58,13 +59,13 @@ impl Inputs {
 
     /// Reads the files that changed; what cannot be used leaves in place what
     /// is in use.
-    pub(super) fn look(&mut self, node: &Node) {
-        for fault in self.read(node) {
+    pub(super) fn look(&mut self, node: &Node, probing: &Probing) {
+        for fault in self.read(node, probing) {
             tracing::error!("{fault}; what was read before stays in use");
         }
     }
 
-    fn read(&mut self, node: &Node) -> Vec<String> {
+    fn read(&mut self, node: &Node, probing: &Probing) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(path) = changed(&mut self.geo_database) {
             match read_geo(path) {
@@ -89,7 +90,7 @@ impl Inputs {
                 Ok(states) => {
                     let unhealthy = [states.unhealthy_checks(), states.unhealthy_endpoints()];
                     tracing::info!(unhealthy = ?unhealthy.concat(), "health states");
-                    node.set_health(states);
+                    probing.set_health(states);
                 }
                 Err(found) => {
                     let path = path.display();

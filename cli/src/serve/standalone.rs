@@ -19,6 +19,7 @@ use watershed_snapshot::{Assembly, Snapshot};
 use super::inputs::Inputs;
 use super::log::Log;
 use super::manifests::Manifests;
+use super::probing::Probing;
 use super::state_dir::{Numbers, StateDir};
 use super::world::World;
 use super::{ServeArgs, objects};
@@ -35,6 +36,7 @@ pub(super) struct Standalone {
     serial: u32,
     log: Log,
     hostnames: Hostnames,
+    probing: Probing,
 }
 
 /// What was served last, for the next start.
@@ -57,10 +59,13 @@ impl Standalone {
         directory: PathBuf,
         state: StateDir,
         node: Node,
+        probing: Probing,
     ) -> anyhow::Result<Self> {
         let mut inputs = Inputs::new(args);
-        inputs.start(&node)?;
+        inputs.start(&node, &probing)?;
         tracing::info!(path = %state.path().display(), "keeping state");
+        // What the last server found need not be so any more.
+        state.forget_health();
         let hostnames = Hostnames::start(&node);
         let served: Served = state.served()?.unwrap_or_default();
         let numbers = state.numbers()?;
@@ -75,6 +80,7 @@ impl Standalone {
             serial: served.serial,
             log: Log::default(),
             hostnames,
+            probing,
         };
         // What was served last is compiled, so that what is broken now keeps
         // it; but nobody is served before the directory has been read.
@@ -91,7 +97,7 @@ impl Standalone {
 
     /// Takes up what changed since the last look.
     pub(super) fn look(&mut self) {
-        self.inputs.look(&self.node);
+        self.inputs.look(&self.node, &self.probing);
         let reading = self.world.manifests().read(&self.directory);
         self.log.reading(&reading);
         if !self.world.take(reading.manifests) {
@@ -106,6 +112,19 @@ impl Standalone {
         self.log.verdicts(&verdicts);
         self.prune(&policies);
         self.keep();
+        self.probing.release(self.world.manifests());
+        self.look_at_health();
+    }
+
+    /// Takes up what probes found since the last look.
+    pub(super) fn look_at_health(&mut self) {
+        let checks = &self.world.compiler.resources().health_checks;
+        let Some(report) = self.probing.look(checks) else {
+            return;
+        };
+        if let Err(error) = self.state.keep_health(&report) {
+            tracing::warn!("{error:#}: `watershed health` does not know what changed");
+        }
     }
 
     /// Adds what was compiled to what is served. Gives the policies that may
@@ -159,6 +178,7 @@ impl Standalone {
         let snapshot = self.assembly.snapshot();
         self.node.publish(Arc::clone(snapshot));
         self.hostnames.follow(snapshot);
+        self.probing.follow(snapshot);
     }
 
     /// Removes minted versions beyond the history limit of their policy.

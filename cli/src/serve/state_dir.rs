@@ -5,12 +5,14 @@
 //! versions/NAMESPACE/NAME.yaml      minted TrafficPolicyVersions
 //! numbers.yaml                      highest number ever minted, by policy
 //! served.yaml                       the version that each record served last
+//! health.json                       the health of targets, for `watershed health`
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use etcetera::BaseStrategy;
@@ -21,6 +23,11 @@ use watershed_crd::TrafficPolicyVersion;
 
 /// Highest number ever minted, by `namespace/policy`.
 pub(super) type Numbers = BTreeMap<String, i32>;
+
+/// Where the health of targets is written.
+pub(super) const HEALTH: &str = "health.json";
+/// A look at the lock by somebody else is over after this.
+const LOOKED_AT: Duration = Duration::from_millis(20);
 
 /// The state directory of one server; nobody else has it at the time.
 #[derive(Debug)]
@@ -55,7 +62,7 @@ impl StateDir {
             );
         }
         let lock = File::create(root.join("lock")).with_context(advice)?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => Ok(Self { root, _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
                 "the state directory {} is in use by another server: stop that, or name another \
@@ -136,6 +143,29 @@ impl StateDir {
         write(&self.root.join("served.yaml"), served)
     }
 
+    /// Keeps the health of targets. It is not to outlive the machine, so
+    /// nothing waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_health(&self, report: &impl Serialize) -> anyhow::Result<()> {
+        let text = crate::console::json(report);
+        let file = self.root.join(HEALTH);
+        let attempt = || -> anyhow::Result<()> {
+            let mut new = tempfile::NamedTempFile::new_in(&self.root)?;
+            new.write_all(text.as_bytes())?;
+            new.persist(&file)?;
+            Ok(())
+        };
+        attempt().with_context(|| format!("{} cannot be written", file.display()))
+    }
+
+    /// Nothing is known of the health of targets.
+    pub(super) fn forget_health(&self) {
+        // It may not be there.
+        let _ = fs::remove_file(self.root.join(HEALTH));
+    }
+
     fn version_file(&self, version: &TrafficPolicyVersion) -> PathBuf {
         let metadata = &version.metadata;
         let namespace = metadata.namespace.as_deref().unwrap_or("default");
@@ -145,8 +175,23 @@ impl StateDir {
     }
 }
 
+/// Locks the file; twice, since `is_in_use` holds it for a moment.
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    lock.try_lock().or_else(|_| {
+        std::thread::sleep(LOOKED_AT);
+        lock.try_lock()
+    })
+}
+
+/// Whether a server has the state directory.
+pub(super) fn is_in_use(root: &Path) -> bool {
+    let lock = File::open(root.join("lock"));
+    let locked = lock.map(|lock| lock.try_lock_shared());
+    matches!(locked, Ok(Err(TryLockError::WouldBlock)))
+}
+
 /// `watershed/NAME-HASH` in the user's state directory, by the path served.
-fn default_root(served: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn default_root(served: &Path) -> anyhow::Result<PathBuf> {
     let strategy = etcetera::choose_base_strategy()
         .context("there is no home directory to keep state in: name a directory with --state")?;
     let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());

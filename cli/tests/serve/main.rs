@@ -8,7 +8,10 @@
 
 mod changes;
 mod hostnames;
+#[path = "../support/http.rs"]
+mod http;
 mod inputs;
+mod probes;
 mod server;
 mod start;
 mod versions;

@@ -115,6 +115,10 @@ impl Site {
         for (option, path) in options {
             command.arg(option).arg(path);
         }
+        self.start(command)
+    }
+
+    pub(crate) fn start(&self, mut command: Command) -> Server {
         let log = self.state.path().join("log");
         let log_file = fs::File::create(&log).unwrap();
         let mut child = command
@@ -252,8 +256,9 @@ impl Drop for Server {
     }
 }
 
+/// Waits until a condition holds.
 #[track_caller]
-fn await_condition(mut holds: impl FnMut() -> bool, explain: impl Fn() -> String) {
+pub(crate) fn await_condition(mut holds: impl FnMut() -> bool, explain: impl Fn() -> String) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{}", explain());
