@@ -19,6 +19,7 @@ use crate::changes::Changes;
 use crate::contents::Contents;
 use crate::dependants::{Dependants, Dependency};
 use crate::grants::Grant;
+use crate::health_checks::HealthChecks;
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::object_address::{ObjectAddress, ObjectAddressKey};
 use crate::resources::{Applied, Resource, Resources};
@@ -55,6 +56,7 @@ pub struct Compiler {
     zones: Zones,
     places: Places,
     contents: Contents,
+    health_checks: HealthChecks,
     /// What is said about zone objects apart from what is in the zones.
     zone_reports: BTreeMap<ObjectKey, Report>,
     /// What stands against the own records of zones.
@@ -114,6 +116,7 @@ impl Compiler {
             self.note_number(&policy, number);
         }
         let policy = self.policy_of(&reference);
+        let seen = self.seen_of_check(&reference);
         let mut applied = self.resources.apply(object);
         // What was refused has been taken back.
         let is_version = reference.kind == Kind::TrafficPolicyVersion;
@@ -125,7 +128,8 @@ impl Compiler {
         }
         if applied != Applied::Unchanged {
             self.dirty.policies.extend(policy);
-            self.mark(&reference, existed);
+            let alike = existed && seen == self.seen_of_check(&reference);
+            self.mark(&reference, alike);
         }
         applied
     }

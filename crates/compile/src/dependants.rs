@@ -1,8 +1,9 @@
-//! Which documents refer to what, so that a change of the latter finds them.
+//! Which documents and checks refer to what, so that a change of the latter finds them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use watershed_crd::document::TrafficPolicyDocument;
+use watershed_crd::health_check::HealthCheckSpec;
 
 use crate::object::{ObjectKey, ObjectRef};
 use crate::object_address::ObjectAddressKey;
@@ -16,8 +17,8 @@ pub(crate) enum Dependency {
     Object(ObjectAddressKey),
 }
 
-/// The documents by what they refer to. A document is known by the
-/// `TrafficPolicy` or `TrafficPolicyVersion` that holds it.
+/// Documents and calculated health checks by what they refer to. A document is
+/// known by the `TrafficPolicy` or `TrafficPolicyVersion` that holds it.
 #[derive(Debug, Default)]
 pub(crate) struct Dependants {
     holders: BTreeMap<Dependency, BTreeSet<ObjectRef>>,
@@ -72,6 +73,13 @@ impl Dependants {
             Some((record, holders))
         })
     }
+}
+
+/// The checks that a check of a namespace is calculated from.
+pub(crate) fn members(namespace: &str, check: &HealthCheckSpec) -> BTreeSet<Dependency> {
+    let names = check.calculated.iter().flat_map(|c| &c.health_checks);
+    let keys = names.map(|name| ObjectKey::new(namespace, name));
+    keys.map(Dependency::HealthCheck).collect()
 }
 
 /// What a document of a namespace refers to.

@@ -1,9 +1,11 @@
 //! Policy records: which version a name is to serve.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use watershed_crd::policy_record::PolicyRecordSpec;
-use watershed_snapshot::{PolicyVersion, VersionBinding};
+use watershed_crd::policy_record::{self as crd, PolicyRecordSpec};
+use watershed_policy::FailbackMode;
+use watershed_snapshot::{PolicyVersion, RecordFailback, VersionBinding};
 
 use crate::attached::referred;
 use crate::contents::version_name;
@@ -26,25 +28,107 @@ pub(crate) fn binding(
     versions: &Versions,
     record: &Object<PolicyRecordSpec>,
 ) -> Result<VersionBinding, Vec<Problem>> {
-    let ttl = ttl(record.spec.ttl_seconds)
-        .map_err(|message| Problem::new(Reason::InvalidSpec, "spec.ttlSeconds", message));
-    let version = version(resources, versions, record);
-    match (version, ttl) {
-        (Ok(version), Ok(ttl)) => Ok(bind(&version, ttl)),
-        (version, ttl) => Err(version.err().into_iter().chain(ttl.err()).collect()),
+    let manner = Manner::of(record);
+    match (version(resources, versions, record), manner) {
+        (Ok(version), Ok(manner)) => Ok(manner.bind(&version)),
+        (version, manner) => {
+            let faults = manner.err().unwrap_or_default();
+            Err(version.err().into_iter().chain(faults).collect())
+        }
     }
 }
 
-/// A version served whole, with a TTL in seconds.
-pub(crate) fn bind(version: &PolicyVersion, ttl: u32) -> VersionBinding {
-    let policy = ObjectKey::new(&version.namespace, &version.policy_name);
-    VersionBinding {
-        version: version_name(&version_key(&policy, version.number)),
-        record_types: version.policy.record_types().to_vec(),
-        ttl,
-        ttl_range: None,
-        failback: None,
+/// How a record serves a version, whichever it is.
+pub(crate) struct Manner {
+    /// TTL in seconds.
+    ttl: u32,
+    ttl_range: Option<(u32, u32)>,
+    failback: Option<Arc<RecordFailback>>,
+}
+
+impl Manner {
+    /// What a record says.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn of(record: &Object<PolicyRecordSpec>) -> Result<Self, Vec<Problem>> {
+        let spec = &record.spec;
+        let ttl = seconds(spec.ttl_seconds, "spec.ttlSeconds");
+        let ttl_range = ttl_range(spec.ttl.as_ref());
+        let failback = failback(spec.failback.as_ref(), &record.key);
+        match (ttl, ttl_range, failback) {
+            (Ok(ttl), Ok(ttl_range), Ok(failback)) => Ok(Self {
+                ttl,
+                ttl_range,
+                failback,
+            }),
+            (ttl, ttl_range, failback) => {
+                let ranges = ttl_range.err().into_iter().flatten();
+                let faults = ttl.err().into_iter().chain(ranges);
+                Err(faults.chain(failback.err()).collect())
+            }
+        }
     }
+
+    /// A version served whole in this manner.
+    pub(crate) fn bind(self, version: &PolicyVersion) -> VersionBinding {
+        let policy = ObjectKey::new(&version.namespace, &version.policy_name);
+        VersionBinding {
+            version: version_name(&version_key(&policy, version.number)),
+            record_types: version.policy.record_types().to_vec(),
+            ttl: self.ttl,
+            ttl_range: self.ttl_range,
+            failback: self.failback,
+        }
+    }
+}
+
+fn seconds(number: i32, field: &str) -> Result<u32, Problem> {
+    ttl(number).map_err(|message| Problem::new(Reason::InvalidSpec, field, message))
+}
+
+fn ttl_range(range: Option<&crd::TtlRange>) -> Result<Option<(u32, u32)>, Vec<Problem>> {
+    let Some(range) = range else {
+        return Ok(None);
+    };
+    let min = seconds(range.min_seconds, "spec.ttl.minSeconds");
+    let max = seconds(range.max_seconds, "spec.ttl.maxSeconds");
+    match (min, max) {
+        (Ok(min), Ok(max)) if min <= max => Ok(Some((min, max))),
+        (Ok(min), Ok(max)) => {
+            let message = format!("minSeconds, {min}, is more than maxSeconds, {max}");
+            Err(vec![Problem::new(Reason::InvalidSpec, "spec.ttl", message)])
+        }
+        (min, max) => Err(min.err().into_iter().chain(max.err()).collect()),
+    }
+}
+
+/// Clients that return at once need no state, so that this is nothing to tell.
+fn failback(
+    failback: Option<&crd::Failback>,
+    record: &ObjectKey,
+) -> Result<Option<Arc<RecordFailback>>, Problem> {
+    let fault = |message: &str| {
+        let field = "spec.failback.durationSeconds";
+        Err(Problem::new(Reason::InvalidSpec, field, message))
+    };
+    let Some(failback) = failback else {
+        return Ok(None);
+    };
+    let mode = match (failback.mode, failback.duration_seconds) {
+        (crd::FailbackMode::Automatic, None) => return Ok(None),
+        (crd::FailbackMode::Manual, None) => FailbackMode::Manual,
+        (crd::FailbackMode::After, Some(seconds @ 1..)) => {
+            FailbackMode::After(Duration::from_secs(seconds.unsigned_abs().into()))
+        }
+        (crd::FailbackMode::After, Some(_)) => return fault("must be at least 1"),
+        (crd::FailbackMode::After, None) => return fault("is missing, and `mode` is After"),
+        (crd::FailbackMode::Automatic | crd::FailbackMode::Manual, Some(_)) => {
+            return fault("belongs to the mode After; remove it");
+        }
+    };
+    let record = record.to_string();
+    Ok(Some(Arc::new(RecordFailback { record, mode })))
 }
 
 /// The policy that a record refers to.

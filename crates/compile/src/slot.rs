@@ -20,7 +20,6 @@ use crate::resources::{self, Object, Resources};
 use crate::rrset::{self, Wanted};
 use crate::verdict::{Problem, Reason};
 use crate::versions::Versions;
-use crate::zone::ttl;
 
 /// An owner name.
 #[derive(Debug, Default)]
@@ -283,8 +282,8 @@ impl Settling<'_> {
         digest
             .is_none_or(|digest| *digest == version.digest)
             .then_some(())?;
-        let ttl = ttl(record.spec.ttl_seconds).ok()?;
-        Some(Content::Policy(record::bind(version, ttl)))
+        let manner = record::Manner::of(record).ok()?;
+        Some(Content::Policy(manner.bind(version)))
     }
 
     /// The policy whose version some content serves.

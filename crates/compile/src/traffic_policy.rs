@@ -5,6 +5,7 @@ use watershed_crd::traffic_policy::TrafficPolicySpec;
 use crate::followed::Objects;
 use crate::mint::{Mint, Refusal, plan_one};
 use crate::resources::{Object, Resources, version_key};
+use crate::untargeted::untargeted;
 use crate::verdict::{Problem, Reason, Report, errors};
 use crate::version::{missing_checks, summary};
 use crate::versions::Versions;
@@ -34,6 +35,7 @@ fn document(resources: &Resources, policy: &Object<TrafficPolicySpec>, report: &
     if let Some(compiled) = compiled {
         report.accepted = summary(document, &compiled);
         report.problems.extend(missing_checks(resources, &compiled));
+        report.warnings.extend(untargeted(resources, &compiled));
     }
 }
 

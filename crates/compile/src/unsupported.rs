@@ -2,30 +2,17 @@
 //! is told, for silence would pass for consent.
 
 use watershed_crd::hosted_zone::{DnssecMode, HostedZoneSpec};
-use watershed_crd::policy_record::{FailbackMode, PolicyRecordSpec, Strategy};
+use watershed_crd::policy_record::{PolicyRecordSpec, Strategy};
 use watershed_policy::{Code, Diagnostic, Path};
 
 /// Warnings about a record.
 pub(crate) fn record(spec: &PolicyRecordSpec) -> Vec<Diagnostic> {
     let canary = (spec.rollout.as_ref()).is_some_and(|r| r.strategy == Strategy::Canary);
-    let failback = (spec.failback.as_ref()).is_some_and(|f| f.mode != FailbackMode::Automatic);
-    warnings([
-        (
-            canary,
-            "spec.rollout",
-            "rollouts in steps are not done yet: a new version is served to everyone at once",
-        ),
-        (
-            failback,
-            "spec.failback",
-            "clients return at once to a branch that recovered: other modes are not done yet",
-        ),
-        (
-            spec.ttl.is_some(),
-            "spec.ttl",
-            "TTLs do not vary yet: every answer has ttlSeconds",
-        ),
-    ])
+    warnings([(
+        canary,
+        "spec.rollout",
+        "rollouts in steps are not done yet: a new version is served to everyone at once",
+    )])
 }
 
 /// Warnings about a zone.

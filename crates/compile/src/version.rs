@@ -9,6 +9,7 @@ use watershed_snapshot::PolicyVersion;
 use crate::followed::Objects;
 use crate::object::ObjectKey;
 use crate::resources::{Object, Resources, Version};
+use crate::untargeted::untargeted;
 use crate::verdict::{Problem, Reason, Report, errors};
 
 /// Compiles a document of a namespace against the objects there are.
@@ -72,6 +73,7 @@ fn read(
     report.accepted = summary(document, &policy);
     report.problems.extend(objects.lost());
     report.problems.extend(missing_checks(resources, &policy));
+    report.warnings.extend(untargeted(resources, &policy));
     // The same compilation under the same pointer: whoever compares snapshots
     // sees at once that nothing changed.
     let unchanged = before.filter(|before| before.policy == policy);

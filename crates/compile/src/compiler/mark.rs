@@ -6,6 +6,7 @@ use super::Compiler;
 use crate::allowed::asks_for_labels;
 use crate::attached::{Attached, referred};
 use crate::dependants::Dependency;
+use crate::health_check::is_made_at_an_address;
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::resources::{Object, Resources, policy_of};
 
@@ -52,9 +53,10 @@ impl Dirty {
 }
 
 impl Compiler {
-    /// Marks an object that changed, and what refers to it. `existed` tells
-    /// whether it was there before and still is.
-    pub(super) fn mark(&mut self, object: &ObjectRef, existed: bool) {
+    /// Marks an object that changed, and what refers to it. `alike` tells
+    /// whether it was there before and still is, and those who refer to it see
+    /// no difference.
+    pub(super) fn mark(&mut self, object: &ObjectRef, alike: bool) {
         let key = object.key.clone();
         match object.kind {
             Kind::HostedZone => {
@@ -78,15 +80,39 @@ impl Compiler {
             }
             Kind::HealthCheck => {
                 self.dirty.plain.insert(object.clone());
-                // Documents care for whether a check exists, and no further.
-                if !existed {
-                    self.mark_dependants(&Dependency::HealthCheck(key));
+                if !alike {
+                    self.mark_users_of_check(&key);
                 }
             }
             Kind::CIDRCollection => {
                 self.dirty.plain.insert(object.clone());
                 self.mark_dependants(&Dependency::Collection(key));
             }
+        }
+    }
+
+    /// What those who refer to a health check see of it: whether it needs an
+    /// address, and what it is calculated from. Nothing for other kinds.
+    pub(super) fn seen_of_check(&self, object: &ObjectRef) -> Option<(bool, Vec<String>)> {
+        let is_check = object.kind == Kind::HealthCheck;
+        let check = self.resources.health_checks.get(&object.key);
+        let spec = &check.filter(|_| is_check)?.spec;
+        let needs_address = spec.address.is_none() && is_made_at_an_address(spec);
+        let members = spec.calculated.as_ref();
+        let members = members.map(|calculated| calculated.health_checks.clone());
+        Some((needs_address, members.unwrap_or_default()))
+    }
+
+    /// Marks documents and calculated checks that refer to a check, and
+    /// documents that refer to those.
+    fn mark_users_of_check(&mut self, key: &ObjectKey) {
+        let used = Dependency::HealthCheck(key.clone());
+        let holders = self.dependants.of(&used);
+        let checks = holders.filter(|holder| holder.kind == Kind::HealthCheck);
+        let checks: Vec<ObjectKey> = checks.map(|holder| holder.key.clone()).collect();
+        self.mark_dependants(&used);
+        for check in checks {
+            self.mark_dependants(&Dependency::HealthCheck(check));
         }
     }
 
@@ -101,6 +127,7 @@ impl Compiler {
         for holder in self.dependants.of(dependency) {
             match holder.kind {
                 Kind::TrafficPolicyVersion => self.dirty.versions.insert(holder.key.clone()),
+                Kind::HealthCheck => self.dirty.plain.insert(holder.clone()),
                 _ => self.dirty.policies.insert(holder.key.clone()),
             };
         }

@@ -25,6 +25,11 @@ impl Compiler {
                     self.restore_version(key, &version);
                 }
                 (ResourceKind::HostedZone, Served::Zone(head)) => self.restore_head(key, &head),
+                (ResourceKind::HealthCheck, Served::Check(check)) => {
+                    let object = ObjectRef::new(Kind::HealthCheck, key.clone());
+                    self.dirty.plain.insert(object);
+                    self.health_checks.restore(key, check);
+                }
                 (kind, Served::Records(records)) => self.restore_records(kind, &key, records),
                 // Of a kind that it cannot be.
                 _ => {}
@@ -96,6 +101,7 @@ impl Compiler {
     /// Forgets what was restored and not taken up.
     pub(super) fn end_restoration(&mut self) {
         self.contents.end_restoration();
+        self.health_checks.end_restoration();
         self.restored_heads.clear();
         self.active.clear();
     }
@@ -103,7 +109,7 @@ impl Compiler {
 
 /// Everything that is served, and all versions that could be.
 pub(super) fn held(compiler: &Compiler) -> Vec<(ResourceName, Served)> {
-    let mut held = Vec::new();
+    let mut held: Vec<_> = compiler.health_checks.all().collect();
     for (key, version) in compiler.versions.all() {
         held.push((version_name(key), Served::Version(Arc::clone(version))));
     }

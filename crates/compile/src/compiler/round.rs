@@ -7,11 +7,11 @@ use watershed_snapshot::OwnerName;
 use super::Compiler;
 use super::mark::Dirty;
 use crate::changes::Changes;
-use crate::dependants::dependencies;
+use crate::dependants::{dependencies, members};
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::resources::policy_of;
 use crate::verdict::Report;
-use crate::{checks, traffic_policy};
+use crate::{collections, health_check, traffic_policy};
 
 /// What a compilation has found out so far.
 #[derive(Debug, Default)]
@@ -130,14 +130,32 @@ impl Compiler {
         }
     }
 
+    /// Takes up a health check; what is said about it, if it exists.
+    fn compile_check(&mut self, object: &ObjectRef) -> Option<Report> {
+        let key = &object.key;
+        let Some(check) = self.resources.health_checks.get(key) else {
+            self.dependants.set(object, BTreeSet::new());
+            self.health_checks.remove(key);
+            return None;
+        };
+        let found = members(&key.namespace, &check.spec);
+        self.dependants.set(object, found);
+        let read = health_check::read(&self.resources, check);
+        self.health_checks.set(key, read.check);
+        Some(Report {
+            problems: read.problems,
+            warnings: read.warnings,
+            ..Report::new(check.generation)
+        })
+    }
+
     pub(super) fn compile_plain(&mut self, dirty: &Dirty, round: &mut Round) {
         for object in &dirty.plain {
             let report = if object.kind == Kind::HealthCheck {
-                let check = self.resources.health_checks.get(&object.key);
-                check.map(checks::health_check)
+                self.compile_check(object)
             } else {
                 let collection = self.resources.cidr_collections.get(&object.key);
-                collection.map(checks::collection)
+                collection.map(collections::report)
             };
             match report {
                 Some(report) => round.tell(object.clone(), report),

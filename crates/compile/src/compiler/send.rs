@@ -22,6 +22,7 @@ pub(crate) struct Sent {
 
 impl Compiler {
     pub(super) fn send(&mut self, serial_floor: u32, round: &mut Round) {
+        (round.changes.resources).extend(self.health_checks.take_changes());
         let news = std::mem::take(&mut self.contents.news);
         for name in &news.resources {
             self.send_records(name, round);

@@ -6,6 +6,7 @@
 )]
 
 mod arrival;
+mod checks;
 mod digest;
 mod documents;
 mod follower;

@@ -17,6 +17,7 @@ fn resource_name(object: &ObjectRef) -> Option<ResourceName> {
         Kind::HostedZone => ResourceKind::ZoneRecords,
         Kind::PolicyRecord => ResourceKind::PolicyRecord,
         Kind::RecordSet => ResourceKind::RecordSet,
+        Kind::HealthCheck => ResourceKind::HealthCheck,
         _ => return None,
     };
     Some(ResourceName::new(

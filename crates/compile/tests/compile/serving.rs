@@ -768,8 +768,7 @@ fn fields_without_effect_are_told() {
     let zone = ZONE.to_owned() + "  dnssec: {mode: OnlineSigning}\n";
     let record = RECORD.replace(
         "version: 1",
-        "version: 1, ttl: {minSeconds: 1, maxSeconds: 2}, failback: {mode: Manual}, \
-         rollout: {strategy: Canary, canary: {steps: [{percent: 100}]}}",
+        "version: 1, rollout: {strategy: Canary, canary: {steps: [{percent: 100}]}}",
     );
     let compiled = run(
         &mut resources(&format!("{zone}---{POLICY}---{record}")),
@@ -786,14 +785,7 @@ fn fields_without_effect_are_told() {
         paths(Kind::HostedZone, "example-com"),
         ["warning spec.dnssec"]
     );
-    assert_eq!(
-        paths(Kind::PolicyRecord, "www"),
-        [
-            "warning spec.rollout",
-            "warning spec.failback",
-            "warning spec.ttl"
-        ]
-    );
+    assert_eq!(paths(Kind::PolicyRecord, "www"), ["warning spec.rollout"]);
 }
 
 #[test]

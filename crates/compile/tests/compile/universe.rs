@@ -152,6 +152,7 @@ const A: &str =
     "document: {recordTypes: [A], startEndpoint: a, endpoints: {a: {addresses: [192.0.2.1]}}}";
 const BOTH: &str = "document: {recordTypes: [A, AAAA], startEndpoint: a, endpoints: {a: {addresses: [192.0.2.1, '2001:db8::1']}}}";
 const BLOCKS: &str = "document: {recordTypes: [A], startRule: r, rules: {r: {type: CIDR, cidrCollectionRef: {name: offices}, branches: [{cidrLocation: hq, endpoint: a}, {default: true, endpoint: a}]}}, endpoints: {a: {addresses: [192.0.2.1], healthCheckRef: {name: hc}}}}";
+const CHECKED: &str = "document: {recordTypes: [A], startRule: r, rules: {r: {type: Failover, branches: [{rule: s, healthCheckRef: {name: sum}}, {endpoint: a}]}, s: {type: Failover, branches: [{endpoint: a}, {endpoint: b}]}}, endpoints: {a: {addresses: [192.0.2.1], healthCheckRef: {name: hc}}, b: {addresses: [192.0.2.2]}}}";
 const OBJECT: &str = "document: {recordTypes: [A], startEndpoint: a, endpoints: {a: {objectRef: {kind: Gateway, name: public, namespace: infra}}}}";
 const RECORD: &str = "document: {recordTypes: [A], startEndpoint: a, endpoints: {a: {policyRecordRef: {name: other}}}}";
 
@@ -162,6 +163,7 @@ fn policies() -> Vec<String> {
         "channels: {stable: 2}",
         A,
         BLOCKS,
+        CHECKED,
         OBJECT,
     ] {
         manifests.push(manifest("TrafficPolicy", &named("web", "shop", 1), spec));
@@ -173,6 +175,7 @@ fn policies() -> Vec<String> {
         (3, OBJECT),
         (4, RECORD),
         (5, BOTH),
+        (6, CHECKED),
     ] {
         let metadata = named(&format!("web-v{number}"), "shop", number);
         let spec = format!("policyName: web, version: {number}, {document}");
@@ -197,6 +200,8 @@ fn records() -> Vec<String> {
         "version: 4",
         "version: 5",
         "channel: stable",
+        "version: 6, failback: {mode: Manual}",
+        "version: 1, ttl: {minSeconds: 5, maxSeconds: 60}",
         "channel: latest",
         "version: 9",
         "version: 9, paused: true",
@@ -276,6 +281,31 @@ fn others() -> Vec<String> {
             "HealthCheck",
             "name: hc, namespace: shop",
             "tcp: {port: 1}, http: {port: 2}",
+        ),
+        manifest(
+            "HealthCheck",
+            "name: hc, namespace: shop",
+            "tcp: {port: 1}, address: 192.0.2.5",
+        ),
+        manifest(
+            "HealthCheck",
+            "name: hc, namespace: shop",
+            "calculated: {healthChecks: [up], minHealthy: 1}",
+        ),
+        manifest(
+            "HealthCheck",
+            "name: sum, namespace: shop",
+            "calculated: {healthChecks: [hc], minHealthy: 1}",
+        ),
+        manifest(
+            "HealthCheck",
+            "name: sum, namespace: shop",
+            "calculated: {healthChecks: [hc, up], minHealthy: 3}",
+        ),
+        manifest(
+            "HealthCheck",
+            "name: up, namespace: shop",
+            "prometheus: {url: 'http://prometheus', query: up, min: '1'}",
         ),
     ]
 }
