@@ -178,7 +178,7 @@ fn why(rule: &Rule, step: &Step, report: &BranchReport) -> String {
         },
         Verdict::Draining => "draining, no new clients while others are left".to_owned(),
         Verdict::Unhealthy => "unhealthy".to_owned(),
-        Verdict::LessPreferred => behind(rule, report).to_owned(),
+        Verdict::LessPreferred => behind(rule, step, report).to_owned(),
         Verdict::ZeroWeight => "no share, as others have weight".to_owned(),
         Verdict::OtherClients => "this client sticks to another".to_owned(),
     };
@@ -223,6 +223,9 @@ fn measure(measure: &Measure) -> Option<String> {
 
 /// Why the one branch that is chosen is.
 fn because(rule: &Rule, step: &Step, report: &BranchReport) -> String {
+    if is_held(step, report) {
+        return "held by failback".to_owned();
+    }
     let first = match &report.measure {
         Measure::Place(Some(place)) => return format!("{place} holds the client"),
         Measure::Block(Some(block)) => return format!("{block} holds the client"),
@@ -244,7 +247,9 @@ fn because(rule: &Rule, step: &Step, report: &BranchReport) -> String {
     };
     // In a failover rule, what is left out later was not needed anyway.
     let ahead = |other: &BranchReport| {
-        !matches!(rule.kind, RuleKind::Failover) || other.index < report.index
+        !matches!(rule.kind, RuleKind::Failover)
+            || other.index < report.index
+            || step.held == Some(other.index)
     };
     let left_out = |other: &BranchReport| {
         matches!(other.verdict, Verdict::Unhealthy | Verdict::Draining) && ahead(other)
@@ -256,9 +261,20 @@ fn because(rule: &Rule, step: &Step, report: &BranchReport) -> String {
     }
 }
 
+/// Whether a branch is chosen only because failback holds it.
+fn is_held(step: &Step, report: &BranchReport) -> bool {
+    let mut ahead = step.branches.iter().take(report.index);
+    step.held == Some(report.index)
+        && report.verdict == Verdict::Chosen
+        && ahead.any(|other| other.verdict == Verdict::LessPreferred)
+}
+
 /// Why a branch that would do is not chosen.
-fn behind(rule: &Rule, report: &BranchReport) -> &'static str {
+fn behind(rule: &Rule, step: &Step, report: &BranchReport) -> &'static str {
     match rule.kind {
+        RuleKind::Failover if step.branches.iter().any(|other| is_held(step, other)) => {
+            "failback holds another"
+        }
         RuleKind::Failover => "an earlier one is taken",
         RuleKind::Latency => match report.measure {
             Measure::Latency {

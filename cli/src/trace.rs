@@ -21,6 +21,9 @@ pub struct TraceStep {
     /// Why it did not restrict itself to healthy branches: `lastResort` or
     /// `belowMinimum`.
     pub fallback: Option<&'static str>,
+    /// Name of the rule or endpoint that failback holds it at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// Its branches in document order.
     pub branches: Vec<TraceBranch>,
 }
@@ -105,6 +108,10 @@ fn step(policy: &Policy, step: &Step) -> TraceStep {
             Fallback::LastResort => Some("lastResort"),
             Fallback::BelowMinimum => Some("belowMinimum"),
         },
+        held: step
+            .held
+            .and_then(|held| rule.branches.get(held))
+            .map(|branch| policy.name_of(branch.target).to_owned()),
         branches: branches.map(|report| branch(policy, report)).collect(),
     }
 }

@@ -6,7 +6,7 @@ use num_traits::{One, Zero};
 
 use crate::client::Place;
 use crate::distribution::{Distribution, fraction};
-use crate::document::Selector;
+use crate::document::{RuleKind, Selector};
 use crate::evaluate::{Choice, Evaluation, Evaluator, Fallback, State, View};
 use crate::policy::{Branch, Node, Policy, RuleId};
 use crate::preference::{self, Nearness};
@@ -43,6 +43,9 @@ pub struct Step {
     pub probability: BigRational,
     /// Why the rule did not restrict itself to healthy branches.
     pub fallback: Fallback,
+    /// The branch that a failover rule tries first because failback holds it,
+    /// where that is not its first branch.
+    pub held: Option<usize>,
     /// Every branch, in document order.
     pub branches: Vec<BranchReport>,
 }
@@ -163,15 +166,24 @@ impl Step {
         probability: BigRational,
     ) -> Self {
         let policy = evaluator.policy();
+        let held = held(evaluator, id);
         let reports = policy.rule(id).branches.iter().enumerate();
         let branches = reports.map(|(index, branch)| report(evaluator, evaluation, index, branch));
         Self {
             rule: id,
             probability,
             fallback: evaluation.fallback,
+            held,
             branches: branches.collect(),
         }
     }
+}
+
+/// The branch that a failover rule tries before its first.
+fn held(evaluator: &Evaluator<'_>, id: RuleId) -> Option<usize> {
+    let rule = evaluator.policy().rule(id);
+    let first = evaluator.view().health.first(id);
+    (rule.kind == RuleKind::Failover && (1..rule.branches.len()).contains(&first)).then_some(first)
 }
 
 fn report(

@@ -56,6 +56,8 @@ struct RuleState {
     active: Option<usize>,
     /// Since when it is active.
     since: Instant,
+    /// The active branch was not the first, and is no longer there.
+    lost: bool,
     /// The branch that Automatic takes.
     preferred: usize,
     branches: Vec<BranchState>,
@@ -120,6 +122,7 @@ impl Failback {
                 let position = state.branches.iter().position(|b| b.name == *branch)?;
                 Some((position, now.checked_sub(*age).unwrap_or(now)))
             });
+            state.lost = false;
             state.active = found.map(|(position, _)| position);
             state.since = found.map_or(now, |(_, since)| since);
         }
@@ -243,6 +246,7 @@ impl RuleState {
         Self {
             active: None,
             since: now,
+            lost: false,
             preferred: 0,
             branches: branches.collect(),
         }
@@ -252,16 +256,20 @@ impl RuleState {
         self.branches.iter().map(|branch| branch.name.as_str())
     }
 
-    /// The same with other branches: what is known of a name stays known.
+    /// The same with other branches: what is known of a name stays known. Where
+    /// the first branch was active, nothing failed over, and the new order
+    /// counts.
     fn renamed<'a>(self, names: impl Iterator<Item = &'a str>) -> Self {
         let mut renamed = Self::new(names, self.since);
         let known = |name: &str| self.branches.iter().find(|branch| branch.name == name);
         for branch in &mut renamed.branches {
             branch.up_since = known(&branch.name).and_then(|known| known.up_since);
         }
-        let active = self.active.and_then(|active| self.branches.get(active));
+        let failed_over = self.active.filter(|active| *active > 0);
+        let active = failed_over.and_then(|active| self.branches.get(active));
         renamed.active =
             active.and_then(|active| renamed.names().position(|name| name == active.name));
+        renamed.lost = renamed.active.is_none() && failed_over.is_some();
         renamed
     }
 
@@ -310,7 +318,8 @@ impl RuleState {
         if self.active == Some(active) {
             return false;
         }
-        let changed = self.active.unwrap_or(0) != active;
+        let lost = std::mem::take(&mut self.lost);
+        let changed = lost || self.active.unwrap_or(0) != active;
         self.active = Some(active);
         self.since = now;
         changed

@@ -7,5 +7,6 @@
 
 mod bounded;
 mod checks;
+mod failback;
 mod properties;
 mod support;
