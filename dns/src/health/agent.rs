@@ -130,7 +130,12 @@ impl Agent {
             };
             self.targets.insert(target, watched);
         }
-        let kept: BTreeSet<Target> = self.targets.keys().cloned().collect();
+        let gone = before;
+        // What is known of targets that no snapshot had yet is kept: the
+        // operator may speak of them before it sends them.
+        let early = self.view.verdicts().into_keys();
+        let early = early.filter(|target| !gone.contains_key(target));
+        let kept: BTreeSet<Target> = self.targets.keys().cloned().chain(early).collect();
         self.view.retain(&kept);
         self.look_again(at.now);
         self.settle(at, true)

@@ -7,10 +7,6 @@ use watershed_probe::{Allowed, Config};
 
 /// How long a node goes by the last words of an operator that is gone.
 const GRACE: Duration = Duration::from_secs(10);
-/// Probes under way at once.
-const CONCURRENCY: usize = 256;
-/// Probes in a second of what others would probe if they could be heard.
-const OWN_ACCOUNT: u32 = 50;
 
 /// How a node probes.
 #[derive(Clone, Debug)]
@@ -35,15 +31,16 @@ pub struct HealthOptions {
 impl Default for HealthOptions {
     /// A member of a fleet, which probes public addresses.
     fn default() -> Self {
+        let config = Config::default();
         Self {
             checker: Checker {
                 node: String::new(),
                 location: String::new(),
             },
-            allowed: Allowed::default(),
-            authorities: Vec::new(),
-            concurrency: CONCURRENCY,
-            user_agent: concat!("watershed-dns/", env!("CARGO_PKG_VERSION")).to_owned(),
+            allowed: config.allowed,
+            authorities: config.authorities,
+            concurrency: config.concurrency,
+            user_agent: config.user_agent,
             grace: GRACE,
             alone: false,
         }
@@ -67,9 +64,9 @@ impl HealthOptions {
         Config {
             allowed: self.allowed.clone(),
             concurrency: self.concurrency,
-            unassigned_per_second: OWN_ACCOUNT,
             authorities: self.authorities.clone(),
             user_agent: self.user_agent.clone(),
+            ..Config::default()
         }
     }
 }

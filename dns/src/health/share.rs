@@ -5,10 +5,6 @@ use std::sync::Arc;
 use watershed_health::{Check, Checker, Target, checkers};
 use watershed_probe::Assignment;
 
-/// Where others probe a target, a node that cannot hear them does so on its
-/// own account, but only every so many intervals.
-const SELDOM: u32 = 3;
-
 /// A node's share of the probes of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
@@ -19,8 +15,13 @@ pub(super) enum Share {
         /// How many they are.
         of: u32,
     },
-    /// It is not, but probes it for itself.
-    OwnAccount,
+    /// It is not, but probes it for itself, less often.
+    OwnAccount {
+        /// Its place among all nodes.
+        rank: u32,
+        /// How many they are.
+        of: u32,
+    },
     /// It does not probe it.
     Nothing,
 }
@@ -39,33 +40,37 @@ pub(super) fn share(
     }
     let chosen = checkers(target, &check.checkers, nodes);
     let is_me = |position: &usize| nodes.get(*position).is_some_and(|node| node.node == me);
-    match chosen.iter().position(is_me) {
-        Some(rank) => Share::Assigned {
-            rank: u32::try_from(rank).unwrap_or(u32::MAX),
-            of: u32::try_from(chosen.len()).unwrap_or(u32::MAX),
-        },
-        None if alone => Share::OwnAccount,
-        None => Share::Nothing,
+    if let Some(rank) = chosen.iter().position(is_me) {
+        let (rank, of) = place(rank, chosen.len());
+        Share::Assigned { rank, of }
+    } else if alone {
+        let rank = nodes.iter().position(|node| node.node == me);
+        let (rank, of) = place(rank.unwrap_or(0), nodes.len());
+        Share::OwnAccount { rank, of }
+    } else {
+        Share::Nothing
     }
+}
+
+fn place(rank: usize, of: usize) -> (u32, u32) {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    (number(rank), number(of))
 }
 
 impl Share {
     /// What the prober is told.
     pub(super) fn assignment(self, target: &Target, check: &Arc<Check>) -> Option<Assignment> {
-        let (check, rank, of) = match self {
-            Self::Assigned { rank, of } => (Arc::clone(check), rank, of),
-            Self::OwnAccount => {
-                let mut seldom = Check::clone(check);
-                seldom.interval = seldom.interval.saturating_mul(SELDOM);
-                (Arc::new(seldom), 0, 0)
-            }
+        let (rank, of, own_account) = match self {
+            Self::Assigned { rank, of } => (rank, of, false),
+            Self::OwnAccount { rank, of } => (rank, of, true),
             Self::Nothing => return None,
         };
         Some(Assignment {
             target: target.clone(),
-            check,
+            check: Arc::clone(check),
             rank,
             of,
+            own_account,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use watershed_dns::fleet::Metrics;
 
-const PAGE: &str = include_str!("../../../docs/fleet.md");
+pub(crate) const PAGE: &str = include_str!("../../../docs/fleet.md");
 
 #[test]
 fn the_page_names_every_flag() {

@@ -7,7 +7,7 @@ use watershed_health::Outcome;
 use watershed_policy::FailbackMode;
 use watershed_proto::OperatorMessage;
 
-use super::world::{GRACE, INTERVAL, PRIMARY, RECORD, SECONDARY, Site, World};
+use super::world::{GRACE, PRIMARY, RECORD, SECONDARY, Site, World};
 
 /// A node that another one relieves of all probes.
 fn relieved(site: &Site) -> World {
@@ -55,13 +55,12 @@ fn a_stream_that_comes_back_in_time_changes_nothing() {
 }
 
 #[test]
-fn what_others_would_probe_is_probed_seldom() {
+fn what_others_would_probe_is_probed_on_its_own_account() {
     let mut world = relieved(&Site::default());
     world.disconnect();
     world.pass(GRACE);
-    let seldom = [(PRIMARY, INTERVAL * 3), (SECONDARY, INTERVAL * 3)];
-    assert_eq!(world.probed(), seldom.into());
-    assert!(world.assigned.iter().all(|assigned| assigned.of == 0));
+    let own_account = [(PRIMARY, true), (SECONDARY, true)];
+    assert_eq!(world.probed(), own_account.into());
     // Until there is a result the fleet's last word counts.
     assert_eq!(world.served(), [PRIMARY]);
     world.find(PRIMARY, false);
@@ -71,8 +70,10 @@ fn what_others_would_probe_is_probed_seldom() {
 #[test]
 fn a_node_that_was_told_of_nobody_probes_all_in_full() {
     let world = World::new(&Site::default());
-    let full = [(PRIMARY, INTERVAL), (SECONDARY, INTERVAL)];
-    assert_eq!(world.probed(), full.into());
+    assert_eq!(
+        world.probed(),
+        [(PRIMARY, false), (SECONDARY, false)].into()
+    );
     assert!(world.assigned.iter().all(|assigned| assigned.of == 1));
 }
 

@@ -18,6 +18,24 @@ fn verdicts_of_the_fleet_count_at_once() {
 }
 
 #[test]
+fn a_verdict_may_come_before_its_target() {
+    let mut world = World::new(&Site::default());
+    world.connect();
+    world.verdicts(&[(PRIMARY, false), (3, false)], &[]);
+    world.follow(&Site::default());
+    let site = Site {
+        more: vec![3],
+        ..Site::default()
+    };
+    world.follow(&site);
+    assert_eq!(world.served(), [SECONDARY]);
+    // What is gone is forgotten.
+    world.follow(&Site::default());
+    world.follow(&site);
+    assert_eq!(world.served(), [PRIMARY, 3]);
+}
+
+#[test]
 fn own_results_do_not_count_while_the_fleet_is_heard() {
     let mut world = World::new(&Site::default());
     world.connect();

@@ -376,15 +376,13 @@ impl World {
         reports.flatten().collect()
     }
 
-    /// What the prober is to probe: last octets, and how often.
-    pub(super) fn probed(&self) -> BTreeSet<(u8, Duration)> {
+    /// What the prober is to probe: last octets, and whether the node does so
+    /// on its own account.
+    pub(super) fn probed(&self) -> BTreeSet<(u8, bool)> {
+        let last = |probed: &Target| (0..=u8::MAX).find(|last| *probed == target(*last));
         let assigned = self.assigned.iter();
         assigned
-            .map(|assigned| {
-                let last = [PRIMARY, SECONDARY, 3, 4];
-                let last = last.into_iter().find(|n| assigned.target == target(*n));
-                (last.unwrap(), assigned.check.interval)
-            })
+            .map(|assigned| (last(&assigned.target).unwrap(), assigned.own_account))
             .collect()
     }
 

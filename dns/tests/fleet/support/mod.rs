@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod content;
+pub(crate) mod endpoints;
 pub(crate) mod operator;
 pub(crate) mod process;
 

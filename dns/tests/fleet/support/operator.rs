@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
+use watershed_health::fleet::Report;
 use watershed_proto::fleet_v1::fleet_server::{Fleet, FleetServer};
 use watershed_proto::fleet_v1::{FromNode, ToNode};
 use watershed_proto::{Hello, NodeMessage, OperatorMessage};
@@ -143,6 +144,26 @@ pub(crate) fn welcome(term: u64) -> OperatorMessage {
     }
 }
 
+/// Of an operator that speaks of health.
+pub(crate) fn welcome_with_health(term: u64) -> OperatorMessage {
+    match welcome(term) {
+        OperatorMessage::Welcome {
+            operator,
+            term,
+            format,
+            heartbeat_ms,
+            ..
+        } => OperatorMessage::Welcome {
+            operator,
+            term,
+            format,
+            heartbeat_ms,
+            health: true,
+        },
+        other => other,
+    }
+}
+
 impl Stream {
     /// Sends a message; a welcome is followed by heartbeats.
     pub(crate) fn send(&mut self, message: OperatorMessage) {
@@ -173,12 +194,28 @@ impl Stream {
         }
     }
 
-    /// The next message but heartbeats; `None` when the node ended the stream.
+    /// The next message but heartbeats and those about health; `None` when the
+    /// node ended the stream.
     pub(crate) fn next(&mut self) -> Option<NodeMessage> {
         loop {
             match self.next_of_all()? {
-                NodeMessage::Heartbeat => {}
+                NodeMessage::Heartbeat
+                | NodeMessage::HealthReport { .. }
+                | NodeMessage::HealthBeat { .. } => {}
                 message => return Some(message),
+            }
+        }
+    }
+
+    /// What the next report says, and whether it is a whole one.
+    pub(crate) fn report(&mut self) -> (Vec<Report>, bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "the node reports nothing");
+            match self.next_of_all().expect("the node ended the stream") {
+                NodeMessage::HealthReport { reports, whole } => return (reports, whole),
+                NodeMessage::Heartbeat | NodeMessage::HealthBeat { .. } => {}
+                other => panic!("{other:?} is no report"),
             }
         }
     }
