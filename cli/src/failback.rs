@@ -1,5 +1,7 @@
 //! `watershed failback`: clients return to what recovered.
 
+#![allow(clippy::doc_markdown, reason = "doc comments are what `--help` prints")]
+
 use std::fmt::Write as _;
 
 use clap::Args;

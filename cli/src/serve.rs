@@ -164,10 +164,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let node = Node::new(Config::default());
     let files = [&args.geo_database, &args.latency, &args.health];
     let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
-    let mut changes = Changes::watch(&directory, &files)
+    let changes = Changes::watch(&directory, &files)
         .with_context(|| format!("{} cannot be watched", directory.display()))?;
     let probing = Probing::start(&args, &node)?;
-    let mut changed = probing.changed();
+    let mut found = probing.changed();
     let mut standalone = Standalone::new(&args, directory, state, node.clone(), probing)?;
     standalone.look();
     let mut listener = node.bind(args.listen).await?;
@@ -176,10 +176,14 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         signal(SignalKind::terminate())?,
     );
     welcome::print(standalone.served(), listener.local_addr());
+    let mut change = Box::pin(changes.next());
     loop {
         tokio::select! {
-            () = changes.next() => standalone.look(),
-            () = changed.next() => standalone.look_at_health(),
+            changes = &mut change => {
+                standalone.look();
+                change.set(changes.next());
+            }
+            () = found.next() => standalone.look_at_health(),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             failed = listener.failed() => failed?,

@@ -90,7 +90,7 @@ const RECORDS: &str = "
 struct Cluster {
     directory: TempDir,
     requests: Arc<Mutex<Vec<Request>>>,
-    _server: HttpServer,
+    server: HttpServer,
 }
 
 impl Cluster {
@@ -117,7 +117,7 @@ users: [{{name: test, user: {{}}}}]
         Self {
             directory,
             requests,
-            _server: server,
+            server,
         }
     }
 
@@ -340,9 +340,9 @@ fn what_goes_wrong_is_said_in_words() {
 #[test]
 fn a_server_that_is_away_is_said() {
     let Cluster {
-        directory, _server, ..
+        directory, server, ..
     } = Cluster::new();
-    drop(_server);
+    drop(server);
     let output = run(directory.path().join("config"), &["health"]);
     assert_eq!(output.status.code(), Some(1));
     let said = err(&output);

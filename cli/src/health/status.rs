@@ -1,6 +1,6 @@
 //! The health of targets from the status of objects in a cluster.
 //!
-//! A HealthCheck lists the targets that fail somewhere, with all that is known
+//! A `HealthCheck` lists the targets that fail somewhere, with all that is known
 //! of them. The others are found at the endpoints of the versions in use.
 
 use std::collections::{BTreeMap, BTreeSet};

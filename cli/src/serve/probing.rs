@@ -22,6 +22,9 @@ use super::manifests::Manifests;
 use crate::failback::ANNOTATION;
 use crate::health::report::{Health, HeldRule, Report, TargetHealth};
 
+/// The option that allows more addresses, in the words of the prober.
+const ALLOWING: &str = "--probe-allow";
+
 /// Probes, or the absence of them.
 pub(super) struct Probing {
     node: Node,
@@ -47,7 +50,7 @@ impl Changed {
         {
             return;
         }
-        pending().await
+        pending::<()>().await;
     }
 }
 
@@ -189,14 +192,13 @@ impl Probing {
     }
 
     fn forbidden(&self, view: &TargetView) -> Option<String> {
-        match &view.target.address {
-            Some(Address::Ip(address)) => self.allowed.check(*address).err().map(|why| why.0),
-            // What a host name leads to is known to the prober alone.
-            _ => {
-                let is_said = view.state == State::Unknown && !view.message.is_empty();
-                is_said.then(|| view.message.clone())
-            }
+        if let Some(Address::Ip(address)) = &view.target.address {
+            return self.allowed.check(*address).err().map(|why| why.0);
         }
+        // What a host name leads to is known to the prober alone, which says
+        // what would allow it.
+        let is_forbidden = view.state == State::Unknown && view.message.contains(ALLOWING);
+        is_forbidden.then(|| view.message.clone())
     }
 }
 

@@ -48,8 +48,9 @@ impl Changes {
         })
     }
 
-    /// Waits for a change, and until it is complete.
-    pub(super) async fn next(&mut self) {
+    /// Waits for a change, and until it is complete. Who gives up waiting may
+    /// lose a change, so it takes all of itself along.
+    pub(super) async fn next(mut self) -> Self {
         if self.events.recv().await.is_none() {
             // The watcher is gone; nothing will ever change.
             std::future::pending::<()>().await;
@@ -59,6 +60,7 @@ impl Changes {
                 break;
             }
         }
+        self
     }
 }
 

@@ -207,6 +207,17 @@ fn what_may_not_be_probed_is_said_and_counts_as_healthy() {
 }
 
 #[test]
+fn a_host_name_is_judged_by_where_it_leads() {
+    let mut pair = Pair::new("Automatic");
+    let policy = policy(pair.at.port()).replace("addresses: [127.0.0.1]", "hostname: localhost");
+    pair.site.write("policy.yaml", &policy);
+    pair.primary = None;
+    let server = pair.site.serve();
+    server.await_log("shop/up@localhost is not probed, and counts as healthy");
+    server.await_answer(NAME, &primary());
+}
+
+#[test]
 fn the_health_file_wins() {
     let pair = Pair::new("Automatic");
     let file = pair.site.state.path().join("states.yaml");
