@@ -121,6 +121,15 @@ pub(crate) struct Run {
     )]
     grant_grace_seconds: u32,
 
+    /// Up to so many records that share a version tell each of its health, in
+    /// the condition Healthy and in events; beyond, only the version does
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = ControlConfig::default().fanout_limit,
+    )]
+    status_fanout_limit: usize,
+
     /// Highest format of resources to send, for upgrades in steps
     #[arg(
         long,
@@ -262,6 +271,7 @@ impl Run {
                 namespaces: BTreeSet::from_iter(self.watch_namespace.clone()),
             },
             writes_per_second: self.writes_per_second,
+            fanout_limit: self.status_fanout_limit,
             grant_grace: SignedDuration::from_secs(self.grant_grace_seconds.into()),
         }
     }
@@ -349,6 +359,10 @@ mod tests {
             ("lease-seconds", run.lease_seconds),
             ("writes-per-second", run.writes_per_second),
             ("grant-grace-seconds", run.grant_grace_seconds),
+            (
+                "status-fanout-limit",
+                u32::try_from(run.status_fanout_limit).expect("small"),
+            ),
         ] {
             let row = PAGE
                 .lines()

@@ -8,6 +8,7 @@
 
 mod controller;
 mod dry_run;
+mod health;
 mod lead;
 mod metrics;
 mod wakeups;
@@ -30,6 +31,7 @@ use crate::explain::explain;
 use crate::fleet::{Hub, HubEvent};
 use crate::leader::{Guard, Role};
 use crate::watch::{Change, Watches, WatchesConfig};
+use crate::world::FANOUT_LIMIT;
 
 /// Changes that arrive within this are compiled together.
 const QUIET: Duration = Duration::from_millis(5);
@@ -54,6 +56,9 @@ pub struct ControlConfig {
     pub writes_per_second: u32,
     /// How long permissions count that were taken back.
     pub grant_grace: SignedDuration,
+    /// Records that share a version say each whether it is healthy, and have
+    /// events of their own about failover, up to so many.
+    pub fanout_limit: usize,
 }
 
 impl Default for ControlConfig {
@@ -63,6 +68,7 @@ impl Default for ControlConfig {
             watches: WatchesConfig::default(),
             writes_per_second: 100,
             grant_grace: GRANT_GRACE,
+            fanout_limit: FANOUT_LIMIT,
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod control;
 pub mod explain;
 pub mod fleet;
 pub mod generation;
+pub mod health;
 pub mod leader;
 pub mod object;
 pub mod plan;

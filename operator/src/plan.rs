@@ -6,6 +6,7 @@
 mod configuration;
 mod fleets;
 mod foresight;
+mod health;
 mod notices;
 mod planner;
 mod policies;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use watershed_operator::control::{self, FleetSide, LeaderSide, control};
 use watershed_operator::fleet::{self, Hub, HubEvent};
 use watershed_operator::generation::ConfigMapStore;
+use watershed_operator::health;
 use watershed_operator::leader::{Election, Role};
 
 use crate::args::{HostPort, Run};
@@ -211,7 +212,9 @@ fn hub(
 ) -> prometheus::Result<(Hub, mpsc::UnboundedReceiver<HubEvent>)> {
     let store = ConfigMapStore::new(client.clone(), args.namespace());
     let metrics = fleet::Metrics::register(registry)?;
-    Ok(Hub::new(args.hub(identity), Arc::new(store), metrics))
+    let health = health::Metrics::register(registry)?;
+    let config = args.hub(identity);
+    Ok(Hub::new(config, Arc::new(store), metrics, health))
 }
 
 fn leader_side(election: &Election) -> LeaderSide {

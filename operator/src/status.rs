@@ -5,9 +5,11 @@
 //! does not change.
 
 mod carried;
-mod checks;
+mod cidr_collection;
 mod conditions;
 mod dns_fleet;
+mod health;
+mod health_check;
 mod hosted_zone;
 mod policy_record;
 mod record_set;
@@ -15,11 +17,13 @@ mod traffic_policy;
 mod traffic_policy_version;
 
 pub use carried::Carried;
-pub use checks::{cidr_collection, health_check};
+pub use cidr_collection::cidr_collection;
 pub use conditions::{Draft, Found, Subject, Waiting};
 pub use dns_fleet::{FleetInput, dns_fleet};
+pub use health::{EndpointsSeen, Health};
+pub use health_check::{HealthCheckInput, health_check, target_name};
 pub use hosted_zone::{ZoneInput, hosted_zone};
-pub use policy_record::{RecordInput, policy_record};
+pub use policy_record::{Failover, RecordInput, policy_record};
 pub use record_set::{RecordSetInput, record_set};
 pub use traffic_policy::{PolicyInput, traffic_policy};
 pub use traffic_policy_version::{VersionInput, traffic_policy_version};

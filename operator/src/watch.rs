@@ -6,6 +6,7 @@ mod change;
 mod gateway;
 mod grants;
 mod listing;
+mod slices;
 mod source;
 mod task;
 

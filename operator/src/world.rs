@@ -2,11 +2,13 @@
 
 mod facts;
 mod grace;
+mod health;
 mod homes;
 mod pending;
 mod state;
 
 pub use facts::{Facts, Owner};
+pub use health::HealthIndex;
 pub use homes::Homes;
 pub use pending::Pending;
-pub use state::World;
+pub use state::{FANOUT_LIMIT, World};

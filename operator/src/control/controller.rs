@@ -89,8 +89,10 @@ impl Controller {
         expected: usize,
     ) -> Self {
         let now = Instant::now();
+        let mut world = World::new(config.grant_grace);
+        world.fanout_limit = config.fanout_limit;
         Self {
-            world: World::new(config.grant_grace),
+            world,
             hub,
             expected,
             compiled: Compiled::Nothing,

@@ -60,6 +60,7 @@ impl Controller {
         match event {
             HubEvent::Deposed(..) => self.cease(),
             HubEvent::Recalled(_, resources) => self.restore(resources),
+            HubEvent::Health(fleet, news) => self.health_news(&fleet, news),
         }
     }
 
@@ -74,6 +75,7 @@ impl Controller {
             if !changes.is_empty() {
                 self.hub.publish(changes, wanted.clone());
             }
+            self.tell_health(false);
             return;
         }
         self.expect_nodes();
@@ -86,6 +88,7 @@ impl Controller {
         if let Some(leading) = &mut self.leading {
             leading.wanted = Some(wanted);
         }
+        self.tell_health(true);
         self.announce_lead();
     }
 

@@ -8,6 +8,7 @@ use watershed_snapshot::{Resource, ResourceName};
 
 use crate::fleet::StreamId;
 use crate::generation::{ClaimError, Record, StoreError};
+use crate::health::News;
 
 /// The encoded content of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,4 +90,6 @@ pub enum Action {
     Deposed(String),
     /// Answers of `view` or `progress` have changed.
     Changed,
+    /// The health of what the fleet serves has this to tell.
+    Health(Vec<News>),
 }

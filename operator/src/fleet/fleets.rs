@@ -1,13 +1,17 @@
-//! One publisher for each fleet, and which resource goes to which.
+//! One publisher and one monitor of health for each fleet, and which resource
+//! goes to which.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use watershed_health::{State, Target};
+use watershed_proto::OperatorMessage;
 use watershed_snapshot::ResourceName;
 
 use crate::fleet::config::Config;
 use crate::fleet::event::{Action, Content, Event};
-use crate::fleet::{FleetName, Publisher};
+use crate::fleet::{FleetName, Publisher, StreamId};
+use crate::health::{Content as HealthContent, Monitor};
 
 /// A resource, and the fleets that serve it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +25,14 @@ pub struct Tagged {
     pub content: Option<Content>,
 }
 
-/// The publishers of all fleets, while this replica leads.
+/// The publishers and monitors of all fleets, while this replica leads.
 pub struct Fleets {
     config: Config,
     stale_after: BTreeMap<FleetName, Duration>,
     publishers: BTreeMap<FleetName, Publisher>,
+    monitors: BTreeMap<FleetName, Monitor>,
+    /// The wall clock of the last tick, in Unix seconds.
+    unix: i64,
     /// Which fleets serve a resource.
     homes: HashMap<ResourceName, BTreeSet<FleetName>>,
     wanted: BTreeSet<ResourceName>,
@@ -40,9 +47,11 @@ impl Fleets {
     /// No fleet yet. Publishers begin with this configuration.
     pub fn new(config: Config) -> Self {
         Self {
+            unix: i64::try_from(config.unix_seconds).unwrap_or(i64::MAX),
             config,
             stale_after: BTreeMap::new(),
             publishers: BTreeMap::new(),
+            monitors: BTreeMap::new(),
             homes: HashMap::new(),
             wanted: BTreeSet::new(),
             known: false,
@@ -145,6 +154,8 @@ impl Fleets {
         }
         let publisher = Publisher::new(config, now);
         self.publishers.insert(fleet.clone(), publisher);
+        let monitor = Monitor::new(now, self.unix);
+        self.monitors.insert(fleet.clone(), monitor);
         let event = if self.known {
             Event::Desired {
                 changes: Vec::new(),
@@ -156,26 +167,77 @@ impl Fleets {
         self.handle(now, fleet, event)
     }
 
-    /// Tells the publisher of `fleet`, which is made when there is none.
+    /// Tells the publisher of `fleet`, which is made when there is none, and
+    /// the monitor of its health.
     pub fn handle(&mut self, now: Instant, fleet: &FleetName, event: Event) -> Vec<FleetAction> {
         let mut actions = Vec::new();
         if !self.publishers.contains_key(fleet) {
             actions.extend(self.begin(now, fleet));
         }
-        if let Some(publisher) = self.publishers.get_mut(fleet) {
-            let asked = publisher.handle(now, event);
+        let both = (self.publishers.get_mut(fleet), self.monitors.get_mut(fleet));
+        if let (Some(publisher), Some(monitor)) = both {
+            let asked = handle_both(now, (publisher, monitor), event);
             actions.extend(asked.into_iter().map(|action| (fleet.clone(), action)));
         }
         actions
     }
 
-    /// Tells all that time passed.
-    pub fn tick(&mut self, now: Instant) -> Vec<FleetAction> {
+    /// Tells all that time passed, and how many Unix seconds it is.
+    pub fn tick(&mut self, now: Instant, unix: i64) -> Vec<FleetAction> {
+        self.unix = unix;
         let names: Vec<FleetName> = self.publishers.keys().cloned().collect();
-        let ticks = names
-            .iter()
-            .flat_map(|fleet| self.handle(now, fleet, Event::Tick));
-        ticks.collect()
+        let mut actions = Vec::new();
+        for fleet in &names {
+            actions.extend(self.handle(now, fleet, Event::Tick));
+        }
+        actions.extend(self.each_monitor(|_, monitor| monitor.tick(now, unix)));
+        actions
+    }
+
+    /// What health concerns of what fleets serve; nothing of those that are
+    /// not in here.
+    pub fn watch(
+        &mut self,
+        now: Instant,
+        mut contents: BTreeMap<FleetName, HealthContent>,
+    ) -> Vec<FleetAction> {
+        let mut actions = Vec::new();
+        for fleet in contents.keys() {
+            if !self.publishers.contains_key(fleet) {
+                actions.extend(self.begin(now, fleet));
+            }
+        }
+        actions.extend(self.each_monitor(|fleet, monitor| {
+            let content = contents.remove(fleet).unwrap_or_default();
+            monitor.watch(now, content)
+        }));
+        actions
+    }
+
+    /// What the operator knows by itself of targets that nobody probes.
+    pub fn states(
+        &mut self,
+        now: Instant,
+        states: &BTreeMap<Target, (State, String)>,
+    ) -> Vec<FleetAction> {
+        self.each_monitor(|_, monitor| monitor.states(now, states))
+    }
+
+    fn each_monitor(
+        &mut self,
+        mut tell: impl FnMut(&FleetName, &mut Monitor) -> Vec<Action>,
+    ) -> Vec<FleetAction> {
+        let mut actions = Vec::new();
+        for (fleet, monitor) in &mut self.monitors {
+            let asked = tell(fleet, monitor).into_iter();
+            actions.extend(asked.map(|action| (fleet.clone(), action)));
+        }
+        actions
+    }
+
+    /// The monitor of the health of `fleet`.
+    pub fn monitor(&self, fleet: &FleetName) -> Option<&Monitor> {
+        self.monitors.get(fleet)
     }
 
     /// The publisher of `fleet`.
@@ -187,4 +249,62 @@ impl Fleets {
     pub fn iter(&self) -> impl Iterator<Item = (&FleetName, &Publisher)> {
         self.publishers.iter()
     }
+}
+
+/// Tells an event to the publisher of a fleet, and what it and the answer mean
+/// for health to the monitor. A node hears of health once it was welcomed.
+fn handle_both(
+    now: Instant,
+    (publisher, monitor): (&mut Publisher, &mut Monitor),
+    event: Event,
+) -> Vec<Action> {
+    let may_move = matches!(
+        event,
+        Event::Connected(..) | Event::Disconnected(..) | Event::Tick
+    );
+    let mut more = Vec::new();
+    match &event {
+        Event::Connected(stream, hello) => monitor.connect(*stream, hello),
+        Event::Disconnected(stream, _) => monitor.disconnect(*stream),
+        Event::Message(stream, message) => {
+            more = monitor.hear(now, *stream, message);
+        }
+        _ => {}
+    }
+    let mut actions = publisher.handle(now, event);
+    let (welcomed, closed) = streams(&actions);
+    for stream in closed {
+        monitor.disconnect(stream);
+    }
+    let changed = actions.iter().any(|a| matches!(a, Action::Changed));
+    if may_move && changed {
+        more.extend(monitor.checkers(now, publisher.checkers()));
+    }
+    if !monitor.is_settled() && publisher.settled(now) {
+        more.extend(monitor.settle(now));
+    }
+    for stream in welcomed {
+        more.extend(monitor.welcome(now, stream));
+    }
+    actions.extend(more);
+    actions
+}
+
+/// The streams that are welcomed, and those that are closed.
+fn streams(actions: &[Action]) -> (Vec<StreamId>, Vec<StreamId>) {
+    let (mut welcomed, mut closed) = (Vec::new(), Vec::new());
+    for action in actions {
+        match action {
+            Action::Send(stream, messages)
+                if messages
+                    .iter()
+                    .any(|message| matches!(message, OperatorMessage::Welcome { .. })) =>
+            {
+                welcomed.push(*stream);
+            }
+            Action::Close(stream, _) => closed.push(*stream),
+            _ => {}
+        }
+    }
+    (welcomed, closed)
 }

@@ -3,11 +3,12 @@
 
 mod line;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
+use watershed_health::{State as TargetState, Target};
 use watershed_proto::{Hello, NodeMessage, OperatorMessage};
 use watershed_snapshot::{Resource, ResourceName, Term};
 
@@ -18,6 +19,7 @@ use crate::fleet::{
     StreamId, Tagged,
 };
 use crate::generation::{ClaimError, GenerationStore, Record};
+use crate::health::{self, FailoverView, Monitor, News, TargetView};
 
 /// How often time passes for publishers: their shortest deadlines are seconds.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,6 +44,8 @@ pub enum HubEvent {
     /// The record says that another replica leads. This one must give up its
     /// Lease, and may win it again.
     Deposed(FleetName, String),
+    /// The health of what a fleet serves.
+    Health(FleetName, Vec<News>),
 }
 
 /// The streams of all nodes and, while this replica leads, the publishers.
@@ -56,6 +60,7 @@ struct Shared {
     config: HubConfig,
     store: Arc<dyn GenerationStore>,
     metrics: Metrics,
+    health: health::Metrics,
     changes: watch::Sender<u64>,
     events: mpsc::UnboundedSender<HubEvent>,
     state: Mutex<State>,
@@ -91,6 +96,7 @@ impl Hub {
         config: HubConfig,
         store: Arc<dyn GenerationStore>,
         metrics: Metrics,
+        health: health::Metrics,
     ) -> (Self, mpsc::UnboundedReceiver<HubEvent>) {
         let (events, told) = mpsc::unbounded_channel();
         let state = State {
@@ -104,6 +110,7 @@ impl Hub {
             config,
             store,
             metrics,
+            health,
             changes: watch::Sender::new(0),
             events,
             state: Mutex::new(state),
@@ -140,6 +147,7 @@ impl Hub {
             Role::Following(known) => *known = leader,
             Role::Leading(_) => {
                 state.begin(Role::Following(leader), "this replica no longer leads");
+                self.shared.health.forget();
             }
         }
         self.shared.changed();
@@ -172,6 +180,58 @@ impl Hub {
         let mut state = self.shared.lock();
         let actions = state.fleets(|fleets| fleets.publish(now, changes, wanted));
         self.shared.carry_out(&mut state, now, actions);
+    }
+
+    /// What health concerns of what fleets serve; nothing of those that are
+    /// not in here. Without effect while this replica follows.
+    pub fn watch_health(&self, contents: BTreeMap<FleetName, health::Content>) {
+        let now = clock();
+        let mut state = self.shared.lock();
+        let actions = state.fleets(|fleets| fleets.watch(now, contents));
+        self.shared.carry_out(&mut state, now, actions);
+    }
+
+    /// What the operator knows by itself of targets that nobody probes.
+    /// Without effect while this replica follows.
+    pub fn set_states(&self, states: &BTreeMap<Target, (TargetState, String)>) {
+        let now = clock();
+        let mut state = self.shared.lock();
+        let actions = state.fleets(|fleets| fleets.states(now, states));
+        self.shared.carry_out(&mut state, now, actions);
+    }
+
+    /// Whether verdicts of a fleet are formed.
+    pub fn health_settled(&self, fleet: &FleetName) -> bool {
+        let settled = self.ask_health(fleet, |_, monitor| monitor.is_settled());
+        settled.unwrap_or(false)
+    }
+
+    /// A target of a fleet; `None` when it is not watched.
+    pub fn verdict(&self, fleet: &FleetName, target: &Target) -> Option<TargetView> {
+        self.ask_health(fleet, |now, monitor| monitor.verdict(now, target))?
+    }
+
+    /// The targets that a check, `namespace/name`, has in a fleet.
+    pub fn targets_of(&self, fleet: &FleetName, check: &str) -> Vec<(Target, TargetView)> {
+        let targets = self.ask_health(fleet, |now, monitor| monitor.targets_of(now, check));
+        targets.unwrap_or_default()
+    }
+
+    /// The failover of a record, `namespace/name`; see [`Monitor::failover`].
+    pub fn failover(&self, fleet: &FleetName, record: &str) -> Option<FailoverView> {
+        self.ask_health(fleet, |now, monitor| monitor.failover(now, record))?
+    }
+
+    fn ask_health<T>(
+        &self,
+        fleet: &FleetName,
+        question: impl FnOnce(Instant, &Monitor) -> T,
+    ) -> Option<T> {
+        let now = clock();
+        match &self.shared.lock().role {
+            Role::Following(_) => None,
+            Role::Leading(fleets) => fleets.monitor(fleet).map(|it| question(now, it)),
+        }
     }
 
     /// Changes whenever answers of `view` and `progress` may have.
@@ -257,6 +317,9 @@ impl Hub {
             return;
         };
         let fleet = fleet.clone();
+        if let Event::Message(_, message) = &event {
+            self.shared.health.heard(&fleet, message);
+        }
         let actions = state.fleets(|fleets| fleets.handle(now, &fleet, event));
         self.shared.carry_out(&mut state, now, actions);
     }
@@ -331,9 +394,14 @@ impl Shared {
             Action::Deposed(why) => {
                 tracing::warn!(%fleet, why, "another replica leads");
                 state.begin(Role::Following(None), "this replica no longer leads");
+                self.health.forget();
                 self.tell(HubEvent::Deposed(fleet.clone(), why));
             }
             Action::Changed => self.changed(),
+            Action::Health(news) => {
+                self.health.told(fleet, &news);
+                self.tell(HubEvent::Health(fleet.clone(), news));
+            }
         }
         None
     }
@@ -352,6 +420,7 @@ impl Shared {
         let (fleet, line) = state.lines.get(&stream)?;
         for message in &messages {
             self.metrics.sent(message);
+            self.health.sent(fleet, message);
         }
         if line.send(messages) {
             return None;
@@ -418,11 +487,12 @@ async fn tick(shared: Weak<Shared>, session: u64) {
             return;
         };
         let now = clock();
+        let unix = i64::try_from(unix_seconds()).unwrap_or(i64::MAX);
         let mut state = shared.lock();
         if state.session != session {
             return;
         }
-        let actions = state.fleets(|fleets| fleets.tick(now));
+        let actions = state.fleets(|fleets| fleets.tick(now, unix));
         shared.carry_out(&mut state, now, actions);
         if let (Role::Leading(fleets), 0) = (&state.role, count % TICKS_PER_LOOK) {
             for (fleet, publisher) in fleets.iter() {

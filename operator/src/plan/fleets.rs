@@ -1,8 +1,10 @@
 //! What planning asks the fleets.
 
+use watershed_health::Target;
 use watershed_snapshot::{ResourceName, SnapshotId};
 
 use crate::fleet::{Cause, FleetName, FleetView, Hub, NodeName, Progress, Quarantined};
+use crate::health::{FailoverView, TargetView};
 
 /// What planning asks the fleets.
 pub trait Fleets {
@@ -12,6 +14,15 @@ pub trait Fleets {
     fn progress(&self, fleet: &FleetName, name: &ResourceName) -> Option<Progress>;
     /// Whether the counts of nodes mean something yet.
     fn settled(&self, fleet: &FleetName) -> bool;
+    /// Whether verdicts on targets mean something yet.
+    fn health_settled(&self, fleet: &FleetName) -> bool;
+    /// A target; `None` when the fleet does not watch it.
+    fn verdict(&self, fleet: &FleetName, target: &Target) -> Option<TargetView>;
+    /// The targets of a check, `namespace/name`.
+    fn targets_of(&self, fleet: &FleetName, check: &str) -> Vec<(Target, TargetView)>;
+    /// Where the clients of a record are, `namespace/name`, that do not return
+    /// at once; `None` when nothing is known.
+    fn failover(&self, fleet: &FleetName, record: &str) -> Option<FailoverView>;
 }
 
 impl Fleets for Hub {
@@ -25,6 +36,22 @@ impl Fleets for Hub {
 
     fn settled(&self, fleet: &FleetName) -> bool {
         Hub::settled(self, fleet)
+    }
+
+    fn health_settled(&self, fleet: &FleetName) -> bool {
+        Hub::health_settled(self, fleet)
+    }
+
+    fn verdict(&self, fleet: &FleetName, target: &Target) -> Option<TargetView> {
+        Hub::verdict(self, fleet, target)
+    }
+
+    fn targets_of(&self, fleet: &FleetName, check: &str) -> Vec<(Target, TargetView)> {
+        Hub::targets_of(self, fleet, check)
+    }
+
+    fn failover(&self, fleet: &FleetName, record: &str) -> Option<FailoverView> {
+        Hub::failover(self, fleet, record)
     }
 }
 
@@ -43,6 +70,22 @@ impl Fleets for NoFleets {
 
     fn settled(&self, _: &FleetName) -> bool {
         false
+    }
+
+    fn health_settled(&self, _: &FleetName) -> bool {
+        false
+    }
+
+    fn verdict(&self, _: &FleetName, _: &Target) -> Option<TargetView> {
+        None
+    }
+
+    fn targets_of(&self, _: &FleetName, _: &str) -> Vec<(Target, TargetView)> {
+        Vec::new()
+    }
+
+    fn failover(&self, _: &FleetName, _: &str) -> Option<FailoverView> {
+        None
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use watershed_compile::{Condition as Said, ConditionType, ObjectKey, Reason, Verdict};
 use watershed_snapshot::{ResourceKind, ResourceName};
 
@@ -204,24 +205,10 @@ impl<'a> Planner<'a> {
         self.plan.writes.push(Write::Status(StatusWrite {
             id: id.clone(),
             uid: facts.uid.clone(),
-            is_minor: same(former, now) && is_used(known) == is_used(&status),
+            is_minor: same(former, now) && told(known) == told(&status),
             status,
             notices,
         }));
-    }
-
-    fn health_check(&mut self, id: &ObjectId, facts: &'a Facts) {
-        let Some(look) = self.look(id, facts) else {
-            return;
-        };
-        let found = status::health_check(
-            &look.before,
-            facts.generation,
-            &look.verdict,
-            look.fault,
-            self.now,
-        );
-        self.settle(id, facts, (&look.before, found), |s| &s.conditions, None);
     }
 
     fn cidr_collection(&mut self, id: &ObjectId, facts: &'a Facts) {
@@ -282,12 +269,31 @@ fn same(before: &[Condition], now: &[Condition]) -> bool {
     before.len() == now.len() && before.iter().map(parts).eq(now.iter().map(parts))
 }
 
-/// Whether anything uses the object, as far as its status tells. That decides
-/// whether it may be deleted, so it is not one number among others.
-fn is_used(status: &serde_json::Value) -> bool {
+/// What a status tells beside its conditions that somebody may wait for.
+#[derive(Debug, PartialEq)]
+struct Told<'s> {
+    /// Whether anything uses the object: that decides whether it may be
+    /// deleted, so it is not one number among others.
+    is_used: bool,
+    /// Verdicts, and where clients are.
+    health: Vec<Option<&'s Value>>,
+}
+
+fn told(status: &Value) -> Told<'_> {
     let counts = ["total", "policyRecords", "recordSets"].into_iter();
     let mut counts = counts.filter_map(|count| status.get("records")?.get(count)?.as_u64());
-    counts.any(|count| count > 0)
+    let mut health = vec![
+        status.get("targets"),
+        status.get("endpointsHealthy"),
+        status.get("failbackReleased"),
+    ];
+    let rules = status.get("failover").and_then(Value::as_array);
+    let rules = rules.into_iter().flatten();
+    health.extend(rules.map(|rule| rule.get("active")));
+    Told {
+        is_used: counts.any(|count| count > 0),
+        health,
+    }
 }
 
 /// Of an object that was never understood: nothing holds.

@@ -1,14 +1,14 @@
 //! Names that serve something: `PolicyRecord` and `RecordSet`.
 
 use watershed_compile::ObjectKey;
-use watershed_crd::policy_record::PolicyRecordStatus;
+use watershed_crd::policy_record::{FailbackMode, PolicyRecordStatus};
 use watershed_crd::record_set::RecordSetStatus;
 use watershed_snapshot::{ResourceKind, ResourceName};
 
 use super::planner::Look;
 use super::{Notice, Planner};
 use crate::object::ObjectId;
-use crate::status::{self, RecordInput, RecordSetInput};
+use crate::status::{self, Failover, Health, RecordInput, RecordSetInput};
 use crate::world::Facts;
 
 impl<'a> Planner<'a> {
@@ -40,7 +40,16 @@ impl<'a> Planner<'a> {
         if let Some(version) = aimed {
             self.add_refusals(&mut report, &name, &version.key);
         }
-        let found = status::policy_record(RecordInput {
+        let health = aimed.map_or(Health::None, |version| {
+            self.health_of_record(&name, &version.key)
+        });
+        let automatic = spec.is_none_or(|spec| {
+            let mode = spec.failback.as_ref().map(|failback| failback.mode);
+            mode.is_none_or(|mode| mode == FailbackMode::Automatic)
+        });
+        let fleet = self.world.homes.fleet_of(&name);
+        let held = fleet.and_then(|fleet| self.fleets.failover(fleet, &id.key.to_string()));
+        let mut found = status::policy_record(RecordInput {
             before,
             spec,
             generation: facts.generation,
@@ -49,8 +58,18 @@ impl<'a> Planner<'a> {
             target: asked.map(|(_, number)| number),
             digest: digest.as_deref(),
             carried: report.carried(),
+            health: &health,
+            failover: match &held {
+                _ if automatic => Failover::Automatic,
+                Some(view) => Failover::Seen(view),
+                None => Failover::Kept,
+            },
             now: self.now,
         });
+        if let (Health::Seen(_), Some(version)) = (&health, aimed) {
+            let expiry = self.expiry(&version.key);
+            found.again = [found.again, expiry].into_iter().flatten().min();
+        }
         let served = served(before, &found.status);
         self.settle(id, facts, (before, found), |s| &s.conditions, served);
     }

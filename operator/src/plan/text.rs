@@ -8,7 +8,7 @@ use super::{Configuration, Plan, StatusWrite, Write};
 use crate::world::World;
 
 /// Conditions that only a fleet can tell, which a plan alone does not have.
-const OF_FLEETS: [&str; 4] = ["Programmed", "Ready", "Reconciling", "Stalled"];
+const OF_FLEETS: [&str; 5] = ["Programmed", "Healthy", "Ready", "Reconciling", "Stalled"];
 
 impl Plan {
     /// What would be done in this world, as text that ends with a line about

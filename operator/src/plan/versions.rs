@@ -22,6 +22,7 @@ impl<'a> Planner<'a> {
         };
         let kind = ResourceKind::TrafficPolicyVersion;
         let name = ResourceName::new(kind, &id.key.namespace, &id.key.name);
+        let health = self.health_of_version(&id.key);
         let found = status::traffic_policy_version(&VersionInput {
             before: &look.before,
             generation: facts.generation,
@@ -34,6 +35,8 @@ impl<'a> Planner<'a> {
             source: self.source(version),
             usage: &usage,
             serving: self.world.serving.get(&id.key).map(AsRef::as_ref),
+            health: &health,
+            expiry: self.expiry(&id.key),
             size: self.world.homes.size(&name),
             now: self.now,
         });

@@ -153,7 +153,12 @@ impl<'a> Subject<'a> {
 
     /// A condition with its times.
     fn settle(&self, draft: &Draft) -> Condition {
-        let status = if draft.holds { "True" } else { "False" };
+        self.state(draft, if draft.holds { "True" } else { "False" })
+    }
+
+    /// A condition with its times that may be neither true nor false, and on
+    /// which Ready does not depend.
+    pub(super) fn state(&self, draft: &Draft, status: &str) -> Condition {
         let former = self
             .former(draft.kind)
             .filter(|former| former.status == status);

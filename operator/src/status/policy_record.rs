@@ -3,10 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use watershed_compile::{ConditionType, Verdict};
-use watershed_crd::policy_record::{Cause, PolicyRecordSpec, PolicyRecordStatus, ServedVersion};
+use watershed_crd::policy_record::{
+    Cause, FailoverStatus, PolicyRecordSpec, PolicyRecordStatus, ServedVersion,
+};
 
 use super::carried::{Told, is_final};
-use super::{Carried, Draft, Found, Subject};
+use super::health::since;
+use super::{Carried, Draft, Found, Health, Subject};
+use crate::health::{FailoverView, HeldView};
 
 /// How many versions a history holds.
 const HISTORY: usize = 10;
@@ -30,9 +34,27 @@ pub struct RecordInput<'a> {
     pub digest: Option<&'a str>,
     /// How far the nodes are.
     pub carried: Carried<'a>,
+    /// What is known of the health of the endpoints that it serves.
+    pub health: &'a Health,
+    /// Where its clients are, when they do not return at once.
+    pub failover: Failover<'a>,
     /// The present.
     pub now: Timestamp,
 }
+
+/// Where the clients of a record are.
+#[derive(Clone, Copy, Debug)]
+pub enum Failover<'a> {
+    /// Nothing is known yet: what was written stays.
+    Kept,
+    /// They return at once: there is nothing to say.
+    Automatic,
+    /// There.
+    Seen(&'a FailoverView),
+}
+
+/// Times that differ by less are the same: they are counted from the present.
+const SAME_TIME: SignedDuration = SignedDuration::from_secs(2);
 
 /// The status of a record.
 pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
@@ -75,7 +97,9 @@ pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
         patience: patience(input.spec),
         now,
     };
-    let (conditions, again) = subject.conditions(drafts, ready, meanwhile.as_deref());
+    let (mut conditions, again) = subject.conditions(drafts, ready, meanwhile.as_deref());
+    conditions.extend(input.health.condition(subject));
+    let (failover, failback_released) = failover(&input);
     let status = PolicyRecordStatus {
         observed_generation: Some(generation),
         conditions,
@@ -87,6 +111,8 @@ pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
         active_version: active,
         target_version: input.target.map(number).or(before.target_version),
         fleet,
+        failover,
+        failback_released,
         history,
         // Written by others.
         rollout: before.rollout.clone(),
@@ -96,6 +122,43 @@ pub fn policy_record(input: RecordInput<'_>) -> Found<PolicyRecordStatus> {
         awaits_nodes: verdict.is_ready() && !is_final(&programmed, status.fleet.as_ref()),
         status,
         again,
+    }
+}
+
+/// Where clients are, and the release that was carried out last.
+fn failover(input: &RecordInput<'_>) -> (Vec<FailoverStatus>, Option<String>) {
+    let before = input.before;
+    match input.failover {
+        Failover::Kept => (before.failover.clone(), before.failback_released.clone()),
+        Failover::Automatic => (Vec::new(), before.failback_released.clone()),
+        Failover::Seen(view) => {
+            let rules = view.rules.iter().map(|held| {
+                let mut former = before.failover.iter();
+                let former = former.find(|former| former.rule == held.rule);
+                of_rule(held, former, input.now)
+            });
+            (rules.collect(), view.released.clone())
+        }
+    }
+}
+
+fn of_rule(held: &HeldView, former: Option<&FailoverStatus>, now: Timestamp) -> FailoverStatus {
+    let same = former.filter(|former| former.active == held.active);
+    let returns = held.returns_in.map(|wait| {
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        Time(now.saturating_add(wait).unwrap_or(Timestamp::MAX))
+    });
+    let known = former.and_then(|former| former.returns_at.clone());
+    let returns_at = match (returns, known) {
+        (Some(now), Some(known)) if now.0.duration_since(known.0).abs() < SAME_TIME => Some(known),
+        (returns, _) => returns,
+    };
+    FailoverStatus {
+        rule: held.rule.clone(),
+        active: held.active.clone(),
+        preferred: held.preferred.clone(),
+        since: same.map_or_else(|| since(Some(held.age), now), |same| same.since.clone()),
+        returns_at,
     }
 }
 

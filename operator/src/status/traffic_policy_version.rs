@@ -12,7 +12,8 @@ use watershed_crd::traffic_policy_version::{
 use watershed_policy::{Endpoint, Value};
 use watershed_snapshot::PolicyVersion;
 
-use super::{Draft, Found, Subject, Waiting, count, counted};
+use super::health::fill;
+use super::{Draft, Found, Health, Subject, Waiting, count, counted};
 
 /// How many addresses of an endpoint are shown.
 const ADDRESSES: usize = 32;
@@ -42,6 +43,10 @@ pub struct VersionInput<'a> {
     pub usage: &'a Usage,
     /// The compiled form, while it is served.
     pub serving: Option<&'a PolicyVersion>,
+    /// What is known of the health of its endpoints.
+    pub health: &'a Health,
+    /// When a verdict that somebody set by hand ends.
+    pub expiry: Option<Timestamp>,
     /// Size of the compiled form in octets.
     pub size: Option<usize>,
     /// The present.
@@ -59,8 +64,11 @@ pub fn traffic_policy_version(input: &VersionInput<'_>) -> Found<TrafficPolicyVe
     let drafts = vec![accepted, Draft::of(verdict, ConditionType::ResolvedRefs)];
     let ready = held(input).unwrap_or_else(|| Draft::of(verdict, ConditionType::Ready));
     let subject = Subject::new(&before.conditions, input.generation, input.now);
-    let (conditions, again) = subject.conditions(drafts, ready, None);
-    let endpoints = input.serving.map(endpoints);
+    let (mut conditions, again) = subject.conditions(drafts, ready, None);
+    let serving = input.serving;
+    conditions.extend(serving.and_then(|_| input.health.condition(subject)));
+    let endpoints = serving.map(|version| endpoints(version, input));
+    let healthy = serving.and_then(|_| input.health.summary(before.endpoints_healthy.as_ref()));
     Found {
         status: TrafficPolicyVersionStatus {
             observed_generation: Some(input.generation),
@@ -70,10 +78,10 @@ pub fn traffic_policy_version(input: &VersionInput<'_>) -> Found<TrafficPolicyVe
             source: before.source.clone().or_else(|| input.source.clone()),
             summary: Some(summary(input)),
             records: Some(records(input.usage)),
-            endpoints_healthy: None,
+            endpoints_healthy: healthy,
             endpoints: endpoints.unwrap_or_default(),
         },
-        again,
+        again: [again, input.expiry].into_iter().flatten().min(),
         awaits_nodes: false,
     }
 }
@@ -161,8 +169,16 @@ fn depth_from<'d>(
     depth
 }
 
-fn endpoints(version: &PolicyVersion) -> Vec<EndpointStatus> {
-    version.policy.endpoints().iter().map(endpoint).collect()
+fn endpoints(version: &PolicyVersion, input: &VersionInput<'_>) -> Vec<EndpointStatus> {
+    let endpoints = version.policy.endpoints().iter().map(|found| {
+        let mut status = endpoint(found);
+        let mut before = input.before.endpoints.iter();
+        let before = before.find(|before| before.name == found.name);
+        let view = input.health.endpoint(&found.name);
+        fill(&mut status, before, view, input.now);
+        status
+    });
+    endpoints.collect()
 }
 
 fn endpoint(endpoint: &Endpoint) -> EndpointStatus {

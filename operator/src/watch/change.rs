@@ -6,6 +6,7 @@ use watershed_compile::{Grant, ObjectAddress, ObjectAddressKey, ObjectKey};
 use watershed_crd::Manifest;
 
 use super::Source;
+use crate::health::Slice;
 use crate::object::ObjectId;
 use crate::world::Facts;
 
@@ -22,6 +23,11 @@ pub enum Change {
     Addresses(ObjectAddressKey, Option<Vec<ObjectAddress>>),
     /// A `ReferenceGrant` gives this; `None`: it is gone.
     Grant(ObjectKey, Option<Grant>),
+    /// An `EndpointSlice` of a Service says this; `None`: it is gone, or belongs
+    /// to no Service.
+    Slice(ObjectKey, Option<Slice>),
+    /// All `EndpointSlice` objects that were there at the start have been told.
+    SlicesListed,
     /// Everything that a watch found when it began has been told. The number
     /// tells watches apart.
     Synced(usize, Source),

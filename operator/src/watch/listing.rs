@@ -58,7 +58,11 @@ impl Listing {
         let listed = std::mem::take(&mut self.listed);
         let gone = self.known.difference(&listed).cloned();
         let mut changes: Vec<Change> = gone.map(|key| self.source.gone(key)).collect();
-        changes.push(Change::Synced(self.watch, self.source));
+        changes.push(match self.source {
+            // Nothing waits for them: names are answered without.
+            Source::EndpointSlices => Change::SlicesListed,
+            source => Change::Synced(self.watch, source),
+        });
         self.known = listed;
         changes
     }

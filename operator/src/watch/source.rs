@@ -7,7 +7,7 @@ use serde_json::Value;
 use watershed_compile::{ObjectAddressKey, ObjectKey};
 use watershed_crd::Manifest;
 
-use super::{Change, Observed, addresses, grants};
+use super::{Change, Observed, addresses, grants, slices};
 use crate::object::{ObjectId, ObjectKind};
 use crate::world::Facts;
 
@@ -26,6 +26,8 @@ pub enum Source {
     Gateways,
     /// For permission to refer across namespaces.
     Grants,
+    /// For readiness of the endpoints of Services.
+    EndpointSlices,
 }
 
 /// Group of the Gateway API.
@@ -41,6 +43,7 @@ impl Source {
             Self::Ingresses => "Ingress",
             Self::Gateways => "Gateway",
             Self::Grants => "ReferenceGrant",
+            Self::EndpointSlices => "EndpointSlice",
         }
     }
 
@@ -56,6 +59,7 @@ impl Source {
             Self::Namespaces => of("", "v1", "namespaces"),
             Self::Services => of("", "v1", "services"),
             Self::Ingresses => of("networking.k8s.io", "v1", "ingresses"),
+            Self::EndpointSlices => of("discovery.k8s.io", "v1", "endpointslices"),
             Self::Gateways => of(GATEWAY_GROUP, version.unwrap_or("v1"), "gateways"),
             Self::Grants => of(GATEWAY_GROUP, version.unwrap_or("v1"), "referencegrants"),
         }
@@ -78,6 +82,7 @@ impl Source {
                 Change::Addresses(self.address_key(key), Some(found))
             }
             Self::Grants => Change::Grant(key, Some(grants::read(&object.data))),
+            Self::EndpointSlices => Change::Slice(key, slices::read(&object)),
         }
     }
 
@@ -90,6 +95,7 @@ impl Source {
                 Change::Addresses(self.address_key(key), None)
             }
             Self::Grants => Change::Grant(key, None),
+            Self::EndpointSlices => Change::Slice(key, None),
         }
     }
 

@@ -70,6 +70,7 @@ impl Watches {
             plan.namespaced(*source, Some(version));
         }
         let expected = plan.count;
+        plan.namespaced(Source::EndpointSlices, None);
         for watch in plan.watches.drain(..) {
             tasks.spawn(watch.run(sender.clone()));
         }

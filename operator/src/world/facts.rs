@@ -14,6 +14,9 @@ const AUTHOR: &str = "watershed.dev/author";
 /// Where the change was discussed, for people.
 const CHANGE_REF: &str = "watershed.dev/change-ref";
 
+/// Releases what failback holds, whenever its value is another one.
+const FAILBACK: &str = "watershed.dev/failback";
+
 /// What the API says of an object beside its spec.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
@@ -40,6 +43,8 @@ pub struct Facts {
     pub author: Option<String>,
     /// Annotation `watershed.dev/change-ref`.
     pub change_ref: Option<String>,
+    /// Annotation `watershed.dev/failback`, cut to 256 characters.
+    pub failback: Option<String>,
     /// The status as it is.
     pub status: Value,
     /// The spec as written, of what the operator minted: whoever writes such
@@ -78,6 +83,7 @@ impl Facts {
             minted,
             author: annotation(AUTHOR),
             change_ref: annotation(CHANGE_REF),
+            failback: annotation(FAILBACK),
             status: object.data.get("status").cloned().unwrap_or_default(),
             spec: object.data.get("spec").filter(|_| minted).cloned(),
         }

@@ -1,8 +1,8 @@
 //! Which fleet serves which resource.
 //!
 //! A zone names its fleet; what lies in a zone goes where the zone goes; a
-//! version goes wherever something binds it. Work is in proportion to what
-//! changed.
+//! version goes wherever something binds it, and a health check wherever a
+//! version of its namespace goes. Work is in proportion to what changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,12 @@ pub struct Homes {
     within: BTreeMap<OwnerName, BTreeSet<ResourceName>>,
     /// Who binds a version.
     bound: BTreeMap<ResourceName, BTreeSet<ResourceName>>,
+    /// The fleets of each version, as last told.
+    versions: BTreeMap<ResourceName, BTreeSet<FleetName>>,
+    /// How many versions of a namespace each fleet serves.
+    namespaces: BTreeMap<String, BTreeMap<FleetName, usize>>,
+    /// The health checks of each namespace.
+    checks: BTreeMap<String, BTreeSet<ResourceName>>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +50,7 @@ impl Homes {
             }
             touched.insert(name);
         }
+        self.spread(&mut touched);
         self.tagged(touched)
     }
 
@@ -60,6 +67,7 @@ impl Homes {
         for name in touched.clone() {
             touched.extend(self.binds(&name));
         }
+        self.spread(&mut touched);
         self.tagged(touched)
     }
 
@@ -67,6 +75,17 @@ impl Homes {
     pub fn fleet_of(&self, name: &ResourceName) -> Option<&FleetName> {
         let apex = self.entries.get(name)?.apex.as_ref()?;
         self.fleets.get(self.zones.get(apex)?)
+    }
+
+    /// The fleets that serve a version.
+    pub fn fleets_of_version(&self, version: &ResourceName) -> impl Iterator<Item = &FleetName> {
+        self.versions.get(version).into_iter().flatten()
+    }
+
+    /// The fleets that serve any version of a namespace.
+    pub fn fleets_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &FleetName> {
+        let fleets = self.namespaces.get(namespace).into_iter();
+        fleets.flat_map(BTreeMap::keys)
     }
 
     /// Whether the resource is published at all.
@@ -109,7 +128,12 @@ impl Homes {
                     });
                 (Some(records.zone.clone()), bound.collect())
             }
-            Resource::Version(_) | Resource::Check(_) => (None, BTreeSet::new()),
+            Resource::Version(_) => (None, BTreeSet::new()),
+            Resource::Check(_) => {
+                let checks = self.checks.entry(name.namespace.clone()).or_default();
+                checks.insert(name.clone());
+                (None, BTreeSet::new())
+            }
         };
         if let Some(apex) = &apex {
             let within = self.within.entry(apex.clone()).or_default();
@@ -133,6 +157,11 @@ impl Homes {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
+        if name.kind == ResourceKind::HealthCheck
+            && let Some(checks) = self.checks.get_mut(&name.namespace)
+        {
+            checks.remove(name);
+        }
         if let Some(apex) = &entry.apex {
             if let Some(within) = self.within.get_mut(apex) {
                 within.remove(name);
@@ -146,6 +175,46 @@ impl Homes {
                 binders.remove(name);
             }
             touched.insert(version);
+        }
+    }
+
+    /// Takes up where the touched versions go now; with them, checks of their
+    /// namespaces may go to another fleet, or leave one.
+    fn spread(&mut self, touched: &mut BTreeSet<ResourceName>) {
+        let is_version = |name: &&ResourceName| name.kind == ResourceKind::TrafficPolicyVersion;
+        let versions: Vec<ResourceName> = touched.iter().filter(is_version).cloned().collect();
+        for version in versions {
+            let now: BTreeSet<FleetName> = if self.entries.contains_key(&version) {
+                self.homes_of(&version)
+            } else {
+                BTreeSet::new()
+            };
+            let former = self.versions.remove(&version).unwrap_or_default();
+            let namespace = version.namespace.clone();
+            let fleets = self.namespaces.entry(namespace.clone()).or_default();
+            let before: BTreeSet<FleetName> = fleets.keys().cloned().collect();
+            for fleet in now.difference(&former) {
+                *fleets.entry(fleet.clone()).or_default() += 1;
+            }
+            for fleet in former.difference(&now) {
+                if let Some(count) = fleets.get_mut(fleet) {
+                    *count -= 1;
+                }
+            }
+            fleets.retain(|_, count| *count > 0);
+            if !fleets.keys().eq(&before) {
+                touched.extend(self.checks.get(&namespace).into_iter().flatten().cloned());
+            }
+            if self
+                .namespaces
+                .get(&namespace)
+                .is_some_and(BTreeMap::is_empty)
+            {
+                self.namespaces.remove(&namespace);
+            }
+            if !now.is_empty() {
+                self.versions.insert(version, now);
+            }
         }
     }
 
@@ -164,8 +233,13 @@ impl Homes {
     }
 
     fn homes_of(&self, name: &ResourceName) -> BTreeSet<FleetName> {
-        if name.kind != ResourceKind::TrafficPolicyVersion {
-            return self.fleet_of(name).cloned().into_iter().collect();
+        match name.kind {
+            ResourceKind::TrafficPolicyVersion => {}
+            ResourceKind::HealthCheck => {
+                let fleets = self.fleets_of_namespace(&name.namespace);
+                return fleets.cloned().collect();
+            }
+            _ => return self.fleet_of(name).cloned().into_iter().collect(),
         }
         let binders = self.bound.get(name).into_iter().flatten();
         binders

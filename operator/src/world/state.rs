@@ -11,10 +11,13 @@ use watershed_snapshot::{PolicyVersion, Resource, ResourceKind, ResourceName};
 
 use super::facts::Facts;
 use super::grace::Grace;
-use super::{Homes, Pending};
+use super::{HealthIndex, Homes, Pending};
 use crate::fleet::{FleetName, Tagged};
 use crate::object::{ObjectId, ObjectKind};
 use crate::watch::{Change, Observed};
+
+/// `--status-fanout-limit`, by default.
+pub const FANOUT_LIMIT: usize = 200;
 
 /// Everything that the operator knows.
 pub struct World {
@@ -30,6 +33,11 @@ pub struct World {
     pub serving: BTreeMap<ObjectKey, Arc<PolicyVersion>>,
     /// Which fleet serves what.
     pub homes: Homes,
+    /// Health checks, and who depends on them.
+    pub health: HealthIndex,
+    /// Records that share a version say each whether it is healthy, up to so
+    /// many.
+    pub fanout_limit: usize,
     /// Writes under way.
     pub pending: Pending,
     /// Whose status, finalizers or versions are to be looked at.
@@ -51,6 +59,8 @@ impl World {
             fleets: BTreeMap::new(),
             serving: BTreeMap::new(),
             homes: Homes::default(),
+            health: HealthIndex::default(),
+            fanout_limit: FANOUT_LIMIT,
             pending: Pending::default(),
             dirty: BTreeSet::new(),
             unpublished: Vec::new(),
@@ -74,6 +84,14 @@ impl World {
             }
             Change::Grant(key, None) => {
                 self.grace.lost(key, now);
+                false
+            }
+            Change::Slice(key, slice) => {
+                self.health.slices_changed |= self.health.slices.set(key, slice);
+                false
+            }
+            Change::SlicesListed => {
+                self.health.slices_changed |= self.health.slices.set_listed();
                 false
             }
             Change::Synced(watch, _) => self.synced.insert(watch),
@@ -116,6 +134,7 @@ impl World {
         let former = self.objects.get(&id);
         let replaced = former.is_some_and(|former| former.uid != facts.uid);
         let matters = former.is_none_or(|former| differs(former, &facts));
+        self.health.changed |= former.is_some_and(|former| former.failback != facts.failback);
         if replaced {
             self.forget(&id);
         }
@@ -148,6 +167,7 @@ impl World {
                 let fleet = FleetName::new(object.spec.fleet_name.clone());
                 let changed = compiler.apply(*object) != Unchanged;
                 let tagged = self.homes.settle(&zone_name(&id.key), fleet);
+                self.health.changed |= !tagged.is_empty();
                 self.unpublished.extend(tagged);
                 changed
             }
@@ -194,14 +214,17 @@ impl World {
         for (name, resource) in &changes.resources {
             self.note_service(name, resource.as_ref());
         }
-        self.unpublished
-            .extend(self.homes.update(changes.resources));
+        self.health.renew();
+        let tagged = self.homes.update(changes.resources);
+        self.health.changed |= !tagged.is_empty();
+        self.unpublished.extend(tagged);
         let verdicts = changes.verdicts.into_iter().map(|verdict| verdict.object);
         let objects = verdicts.map(ObjectId::from);
         self.dirty.extend(objects);
         let policies = changes.policies.into_iter();
         let policies = policies.map(|key| ObjectId::new(ObjectKind::TrafficPolicy, key));
         self.dirty.extend(policies);
+        self.watch_limit(&changes.versions);
         let versions = changes.versions.into_iter();
         let versions = versions.map(|key| ObjectId::new(ObjectKind::TrafficPolicyVersion, key));
         self.dirty.extend(versions);
@@ -209,6 +232,7 @@ impl World {
 
     fn note_service(&mut self, name: &ResourceName, resource: Option<&Resource>) {
         let key = ObjectKey::new(&name.namespace, &name.name);
+        self.health.note(&key, name.kind, resource);
         match name.kind {
             ResourceKind::TrafficPolicyVersion => {
                 match resource {
@@ -314,6 +338,7 @@ fn differs(former: &Facts, now: &Facts) -> bool {
         minted,
         author,
         change_ref,
+        failback,
         status,
         spec: _,
     } = now;
@@ -326,5 +351,6 @@ fn differs(former: &Facts, now: &Facts) -> bool {
         || former.minted != *minted
         || former.author != *author
         || former.change_ref != *change_ref
+        || former.failback != *failback
         || former.status != *status
 }

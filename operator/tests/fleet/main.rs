@@ -10,6 +10,7 @@
 
 mod cases;
 mod content;
+mod health;
 mod history;
 mod network;
 mod partitions;

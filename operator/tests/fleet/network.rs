@@ -23,11 +23,13 @@ use watershed_dns::fleet::{
     Connect, Identity as NodeIdentity, Membership, MembershipError, Operators, Place, Running,
     StoreError, TlsFiles,
 };
+use watershed_dns::health::HealthOptions;
 use watershed_operator::fleet::server::{Listener, serve};
 use watershed_operator::fleet::{
     Config, Content, FleetName, FleetView, Hub, HubConfig, HubEvent, Identity, Metrics, Progress,
     Tagged,
 };
+use watershed_operator::health;
 use watershed_operator::tls::{self, Authority, Bundle, Order, Purpose, ServerTls};
 use watershed_proto::Location;
 use watershed_snapshot::{ResourceName, SnapshotId, Term};
@@ -369,8 +371,10 @@ async fn run_operator(
         publisher,
         trust_domain: TRUST_DOMAIN.to_owned(),
     };
-    let metrics = Metrics::register(&prometheus::Registry::new())?;
-    let (hub, events) = Hub::new(config, Arc::new(store), metrics);
+    let registry = prometheus::Registry::new();
+    let metrics = Metrics::register(&registry)?;
+    let health = health::Metrics::register(&registry)?;
+    let (hub, events) = Hub::new(config, Arc::new(store), metrics, health);
     let (orders, commands) = unbounded_channel();
     let replica = Replica {
         hub: hub.clone(),
@@ -439,6 +443,7 @@ async fn start_node(
         },
         state: Some(directory.join("state")),
         refused: Vec::new(),
+        health: HealthOptions::default(),
     };
     loop {
         let node = Node::new(watershed_dns::Config::default());

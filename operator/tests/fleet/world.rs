@@ -239,7 +239,8 @@ impl World {
                 }
             }
             Action::Deposed(_) => self.operators[operator].deposed = true,
-            Action::Changed => {}
+            // A publisher says nothing of health.
+            Action::Changed | Action::Health(_) => {}
         }
     }
 

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use watershed_compile::ObjectKey;
+use watershed_health::Target;
 use watershed_operator::fleet::{FleetName, FleetView, NodeName, Progress};
+use watershed_operator::health::{FailoverView, TargetView};
 use watershed_operator::object::{FIELD_MANAGER, ObjectId, ObjectKind};
 use watershed_operator::plan::{Fleets, Planner, Write};
 use watershed_operator::watch::{Change, observe};
@@ -22,6 +24,15 @@ const ROUNDS: usize = 8;
 pub struct Nodes {
     pub programmed: usize,
     pub rejected: Vec<(ResourceName, &'static str)>,
+    pub health: Health,
+}
+
+/// What the fleet knows of health.
+#[derive(Default)]
+pub struct Health {
+    pub unsettled: bool,
+    pub targets: BTreeMap<Target, TargetView>,
+    pub failover: BTreeMap<String, FailoverView>,
 }
 
 impl Fleets for Nodes {
@@ -52,6 +63,26 @@ impl Fleets for Nodes {
     fn settled(&self, _: &FleetName) -> bool {
         true
     }
+
+    fn health_settled(&self, _: &FleetName) -> bool {
+        !self.health.unsettled
+    }
+
+    fn verdict(&self, _: &FleetName, target: &Target) -> Option<TargetView> {
+        self.health.targets.get(target).cloned()
+    }
+
+    fn targets_of(&self, _: &FleetName, check: &str) -> Vec<(Target, TargetView)> {
+        let targets = self.health.targets.iter();
+        let targets = targets.filter(|(target, _)| target.check == check);
+        targets
+            .map(|(target, view)| (target.clone(), view.clone()))
+            .collect()
+    }
+
+    fn failover(&self, _: &FleetName, record: &str) -> Option<FailoverView> {
+        self.health.failover.get(record).cloned()
+    }
 }
 
 /// The cluster and the operator's view of it.
@@ -71,6 +102,7 @@ impl Cluster {
             nodes: Nodes {
                 programmed: 3,
                 rejected: Vec::new(),
+                health: Health::default(),
             },
             now: "2026-11-21T10:00:00Z".parse().expect("a time"),
             count: 0,

@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod health;
 
 use serde_json::json;
 use watershed_operator::object::ObjectKind::{

@@ -117,7 +117,7 @@ impl Publisher {
             term: self.ledger.term,
             format,
             heartbeat_ms: u32::try_from(heartbeat).unwrap_or(u32::MAX),
-            health: false,
+            health: true,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use watershed_health::Checker;
+use watershed_proto::Location;
 use watershed_snapshot::ResourceName;
 
 use super::node::{Node, Work};
@@ -28,6 +30,17 @@ impl Publisher {
             quarantined: self.quarantined(),
             problem: self.ledger.problem.clone(),
         }
+    }
+
+    /// The nodes that probe, in order of name: also those that lost their
+    /// stream and count as live yet, so that a reconnection moves nothing.
+    pub fn checkers(&self) -> Vec<Checker> {
+        let probing = self.nodes.iter().filter(|(_, node)| node.hello.health);
+        let checkers = probing.map(|(name, node)| Checker {
+            node: name.as_str().to_owned(),
+            location: place(&node.hello.location),
+        });
+        checkers.collect()
     }
 
     /// How far the desired content of `name` has come. Costs next to nothing,
@@ -138,6 +151,13 @@ impl Tally {
             nodes.push((name.clone(), message.clone()));
         }
     }
+}
+
+/// Where a node is, as closely as regions tell.
+fn place(location: &Location) -> String {
+    let parts = [&location.region, &location.cluster, &location.zone];
+    let known = parts.into_iter().find(|part| !part.is_empty());
+    known.cloned().unwrap_or_default()
 }
 
 fn seen(name: &NodeName, node: &Node) -> NodeView {

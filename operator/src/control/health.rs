@@ -1,0 +1,155 @@
+//! Health: what the monitors are told, and what they tell.
+
+use jiff::Timestamp;
+use watershed_compile::ObjectKey;
+use watershed_crd::health_check::{HealthCheckStatus, TargetHealth};
+
+use super::controller::Controller;
+use crate::fleet::FleetName;
+use crate::health::{Failover, News, Transition};
+use crate::object::{ObjectId, ObjectKind};
+use crate::plan::Notice;
+use crate::status::target_name;
+
+impl Controller {
+    /// Tells monitors what there is to watch, as far as it changed or `anyway`.
+    pub(super) fn tell_health(&mut self, anyway: bool) {
+        if let Some(contents) = self.world.take_health(Timestamp::now(), anyway) {
+            self.hub.watch_health(contents);
+        }
+        if let Some(states) = self.world.take_states() {
+            self.hub.set_states(&states);
+        }
+    }
+
+    /// What the monitor of a fleet tells.
+    pub(super) fn health_news(&mut self, fleet: &FleetName, news: Vec<News>) {
+        if self.leading.is_none() {
+            return;
+        }
+        for news in news {
+            match news {
+                News::Settled => self.world.look_at_health(),
+                News::Counts(checks) => {
+                    for check in checks {
+                        self.world.look_at_users(&check, true);
+                    }
+                }
+                News::Verdict(transition) => {
+                    self.announce_transition(fleet, &transition);
+                    self.world.look_at_users(&transition.target.check, false);
+                }
+                News::Failover(failover) => self.announce_failover(&failover),
+                News::Record(record) => {
+                    if let Some(id) = id(ObjectKind::PolicyRecord, &record) {
+                        self.world.look_at(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells people that a verdict changed. A new leader learns of verdicts
+    /// that were told already: those that status has.
+    fn announce_transition(&mut self, fleet: &FleetName, transition: &Transition) {
+        let check = &transition.target.check;
+        let Some((id, uid)) = self.object(ObjectKind::HealthCheck, check) else {
+            return;
+        };
+        let Some(healthy) = transition.healthy else {
+            return;
+        };
+        let target = target_name(check, &transition.target);
+        if transition.before.is_none() && healthy != self.is_told_unhealthy(&id, &target) {
+            return;
+        }
+        let notice = notice(fleet, &target, healthy, transition);
+        tracing::info!(%fleet, object = %id, note = notice.note, "{}", notice.reason);
+        self.announce(&id, &uid, notice);
+    }
+
+    /// Whether the status of a check says that a target is unhealthy.
+    fn is_told_unhealthy(&self, id: &ObjectId, target: &str) -> bool {
+        use serde::Deserialize;
+        let Some(facts) = self.world.objects.get(id) else {
+            return false;
+        };
+        let status = self.world.pending.status(id).unwrap_or(&facts.status);
+        let status = HealthCheckStatus::deserialize(status).unwrap_or_default();
+        let mut failing = status.failing.iter();
+        failing.any(|told| told.target == target && told.health == TargetHealth::Unhealthy)
+    }
+
+    fn announce_failover(&mut self, failover: &Failover) {
+        let Some((id, uid)) = self.object(ObjectKind::PolicyRecord, &failover.record) else {
+            return;
+        };
+        let Failover { rule, from, to, .. } = failover;
+        let notice = if failover.is_return {
+            let note = format!("rule {rule}: clients return from {from} to {to}");
+            Notice::normal("FailedBack", note)
+        } else {
+            let note = format!("rule {rule}: clients go to {to} in place of {from}");
+            Notice::warning("FailedOver", note)
+        };
+        tracing::info!(object = %id, note = notice.note, "{}", notice.reason);
+        if self.tells_health(&id.key) {
+            self.announce(&id, &uid, notice);
+        }
+        self.world.look_at(id);
+    }
+
+    /// Whether few enough records share the version of this one.
+    fn tells_health(&self, record: &ObjectKey) -> bool {
+        let compiler = &self.world.compiler;
+        let Some((policy, _)) = compiler.asked(record) else {
+            return false;
+        };
+        let id = ObjectId::new(ObjectKind::PolicyRecord, record.clone());
+        let serving = self.world.verdict(&id).and_then(|v| v.serving.as_ref());
+        let version = serving.and_then(|serving| {
+            let resources = compiler.resources();
+            resources.version(&policy, serving.version)
+        });
+        version.is_some_and(|version| {
+            let records = compiler.in_use(&version.key).records;
+            records.len() <= self.world.fanout_limit
+        })
+    }
+
+    /// An object by its `namespace/name`, and its uid.
+    fn object(&self, kind: ObjectKind, name: &str) -> Option<(ObjectId, String)> {
+        let id = id(kind, name)?;
+        let uid = self.world.objects.get(&id)?.uid.clone();
+        Some((id, uid))
+    }
+}
+
+fn id(kind: ObjectKind, name: &str) -> Option<ObjectId> {
+    let (namespace, name) = name.split_once('/')?;
+    Some(ObjectId::new(kind, ObjectKey::new(namespace, name)))
+}
+
+fn notice(fleet: &FleetName, target: &str, healthy: bool, transition: &Transition) -> Notice {
+    let (said, fresh) = transition.checkers;
+    let agree = if healthy {
+        said
+    } else {
+        fresh - said.min(fresh)
+    };
+    let who = match fresh {
+        0 => String::new(),
+        fresh => format!(", say {agree} of {fresh} checkers"),
+    };
+    if healthy {
+        let note = format!("{target} is healthy in fleet {fleet}{who}");
+        return Notice::normal("TargetHealthy", note);
+    }
+    let why = match &transition.error {
+        Some((words, node)) if node.is_empty() => format!(": {words}"),
+        Some((words, node)) => format!(": {words} (from {node})"),
+        None => String::new(),
+    };
+    let note = format!("{target} is unhealthy in fleet {fleet}{who}{why}");
+    Notice::warning("TargetUnhealthy", note)
+}
