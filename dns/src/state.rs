@@ -84,13 +84,13 @@ impl State {
 
     /// Works out anew what depends on what changed.
     fn with_health_after(self, before: &Self) -> Self {
-        let health = before
-            .health
-            .after(before.sources(), self.sources(), unix_time());
-        Self {
-            health: Arc::new(health),
-            ..self
+        let (old, new, now) = (before.sources(), self.sources(), unix_time());
+        if before.health.stays(old, new, now) {
+            // As with most changes of zones.
+            return self;
         }
+        let health = Arc::new(before.health.after(old, new, now));
+        Self { health, ..self }
     }
 
     fn sources(&self) -> Sources<'_> {

@@ -12,7 +12,7 @@ use watershed_probe::Assignment;
 use watershed_proto::{NodeMessage, OperatorMessage};
 use watershed_snapshot::{HealthStates, PolicyVersion, Snapshot};
 
-use super::failback::Holds;
+use super::failback::{Holds, Record, records_of};
 use super::options::HealthOptions;
 use super::reports::Reports;
 use super::share::{Share, share};
@@ -41,6 +41,23 @@ pub(super) enum Effect {
     Say(NodeMessage),
     /// Answer by these from now on.
     Serve(Verdicts),
+}
+
+/// A snapshot with what matters here. To find that takes a while.
+pub(super) struct Subject {
+    snapshot: Arc<Snapshot>,
+    targets: BTreeMap<Target, Arc<Check>>,
+    records: Vec<Record>,
+}
+
+impl Subject {
+    pub(super) fn of(snapshot: &Arc<Snapshot>) -> Self {
+        Self {
+            snapshot: Arc::clone(snapshot),
+            targets: snapshot.targets(),
+            records: records_of(snapshot),
+        }
+    }
 }
 
 /// What the node knows of a target by itself.
@@ -109,15 +126,15 @@ impl Agent {
         }
     }
 
-    /// This is served from now on; `targets` are those of the snapshot.
-    pub(super) fn follow(
-        &mut self,
-        at: Moment,
-        snapshot: Arc<Snapshot>,
-        targets: BTreeMap<Target, Arc<Check>>,
-    ) -> Vec<Effect> {
+    /// This is served from now on.
+    pub(super) fn follow(&mut self, at: Moment, subject: Subject) -> Vec<Effect> {
+        let Subject {
+            snapshot,
+            targets,
+            records,
+        } = subject;
         self.snapshot = snapshot;
-        self.holds.follow(&self.snapshot);
+        self.holds.follow(records);
         let mut before = std::mem::take(&mut self.targets);
         for (target, check) in targets {
             let watched = match before.remove(&target) {

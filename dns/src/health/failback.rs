@@ -47,9 +47,9 @@ pub(super) type HealthNow<'a> = &'a dyn Fn(&PolicyVersion) -> Health;
 
 impl Holds {
     /// These are served from now on.
-    pub(super) fn follow(&mut self, snapshot: &Snapshot) {
+    pub(super) fn follow(&mut self, records: Vec<Record>) {
         let mut before = std::mem::take(&mut self.records);
-        for record in records_of(snapshot) {
+        for record in records {
             let name = record.failback.record.clone();
             let mode = record.failback.mode;
             let machine = match before.remove(&name) {

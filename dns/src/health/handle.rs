@@ -1,6 +1,6 @@
 //! Performs what the agent decides.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -11,7 +11,7 @@ use watershed_probe::Prober;
 use watershed_proto::{NodeMessage, OperatorMessage};
 use watershed_snapshot::{HealthStates, Snapshot};
 
-use super::agent::{Agent, Effect, Moment};
+use super::agent::{Agent, Effect, Moment, Subject};
 use super::metrics::{Counters, Gauges};
 use super::options::HealthOptions;
 use super::view::TargetView;
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     /// The next deadline may be another.
     changed: Notify,
     revision: watch::Sender<u64>,
-    pub(super) prober: Prober,
+    prober: Prober,
     counters: Counters,
     node: Node,
 }
@@ -74,7 +74,7 @@ impl HealthAgent {
             counters,
             node: node.clone(),
         });
-        let task = tokio::spawn(run(Arc::downgrade(&shared), results));
+        let task = tokio::spawn(run(Arc::clone(&shared), results));
         shared.act(Agent::tick);
         Ok(HealthHandle {
             shared,
@@ -88,10 +88,8 @@ impl HealthHandle {
     /// the node serves it.
     pub fn follow(&self, snapshot: &Arc<Snapshot>) {
         // Not under the lock: it takes a while.
-        let targets = snapshot.targets();
-        let snapshot = Arc::clone(snapshot);
-        self.shared
-            .act(|agent, at| agent.follow(at, snapshot, targets));
+        let subject = Subject::of(snapshot);
+        self.shared.act(|agent, at| agent.follow(at, subject));
     }
 
     /// Makes the node go by these verdicts besides: what is unhealthy in here
@@ -218,20 +216,17 @@ fn moment() -> Moment {
 }
 
 /// Takes results, and wakes the agent when something is due.
-async fn run(shared: Weak<Shared>, mut results: mpsc::Receiver<watershed_probe::Result>) {
+async fn run(shared: Arc<Shared>, mut results: mpsc::Receiver<watershed_probe::Result>) {
     loop {
-        let Some(alive) = shared.upgrade() else {
-            return;
-        };
-        let deadline = alive.look(Agent::deadline);
+        let deadline = shared.look(Agent::deadline);
         let deadline = deadline.map_or_else(|| Instant::now() + LONG, Instant::from_std);
         tokio::select! {
             result = results.recv() => match result {
-                Some(result) => alive.take(&result),
+                Some(result) => shared.take(&result),
                 None => return,
             },
-            () = tokio::time::sleep_until(deadline) => alive.act(Agent::tick),
-            () = alive.changed.notified() => {}
+            () = tokio::time::sleep_until(deadline) => shared.act(Agent::tick),
+            () = shared.changed.notified() => {}
         }
     }
 }

@@ -61,6 +61,16 @@ impl HealthTable {
         }
     }
 
+    /// Whether a table after this change would be the same as this one.
+    pub(crate) fn stays(&self, before: Sources<'_>, sources: Sources<'_>, now: i64) -> bool {
+        let holds = [before, sources].map(|sources| sources.verdicts.holds.is_empty());
+        let versions = [before, sources].map(|sources| sources.snapshot.versions.as_ptr());
+        let changed = || self.still_good(before, sources, now);
+        holds == [true, true]
+            && versions[0] == versions[1]
+            && changed().is_some_and(|changed| changed.is_empty())
+    }
+
     /// The targets that changed; `None` when something changed that any
     /// version may depend on.
     fn still_good<'a>(

@@ -14,7 +14,7 @@ use crate::page::PAGE;
 use crate::support::PATIENCE;
 use crate::support::await_some;
 use crate::support::certificates::{Authority, NodeFiles};
-use crate::support::content::{encoded, held};
+use crate::support::content::{edition, encoded, held};
 use crate::support::endpoints::{Endpoints, PRIMARY, RECORD, RULE, SECONDARY, target};
 use crate::support::operator::{Operator, Stream, welcome, welcome_with_health};
 use crate::support::process::{Answer, Process, arguments};
@@ -140,6 +140,12 @@ fn a_node_says_what_it_finds_and_answers_by_what_the_fleet_finds() {
     assert_eq!(metric("target_own_state"), Some(0.0));
     assert_eq!(node.metric("watershed_dns_health_alone"), Some(0.0));
     names_are_on_the_page(&node);
+    let before = encoded(&site.endpoints.resources(FailbackMode::Automatic));
+    let after = encoded(&edition(2));
+    stream.publish(held(1, 2, &after), 1, Some(&before), &after);
+    await_some("the end of the series", || {
+        metric("target_healthy").is_none().then_some(())
+    });
 }
 
 fn names_are_on_the_page(node: &Process) {

@@ -34,9 +34,10 @@ fn the_grace_time_passes_before_own_results_count() {
     world.verdicts(&[(PRIMARY, true), (SECONDARY, true)], &[]);
     world.find(PRIMARY, false);
     world.disconnect();
-    world.pass(GRACE - Duration::from_millis(1));
+    let nearly = Duration::from_millis(9999);
+    world.pass(nearly);
     assert_eq!(world.served(), [PRIMARY]);
-    world.pass(Duration::from_millis(1));
+    world.pass(GRACE.saturating_sub(nearly));
     assert_eq!(world.served(), [SECONDARY]);
 }
 
@@ -87,7 +88,7 @@ fn nothing_flaps_when_an_operator_returns() {
     let serves = world.serves;
     world.connect();
     world.checkers(&["n2"]);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!((world.served(), world.serves), (vec![SECONDARY], serves));
     // A leader that knows nothing yet.
     world.hear(OperatorMessage::Verdicts {
@@ -189,7 +190,7 @@ fn clients_return_by_hand() {
     let mut world = World::alone(&manual());
     world.find(PRIMARY, false);
     world.find(PRIMARY, true);
-    world.pass(Duration::from_secs(3600));
+    world.pass(Duration::from_hours(1));
     assert_eq!(world.served(), [SECONDARY]);
     assert_eq!(world.agent.holds().len(), 1);
     world.tell(|agent, at| {
@@ -203,16 +204,17 @@ fn clients_return_by_hand() {
 
 #[test]
 fn clients_return_after_a_while() {
-    let wait = Duration::from_secs(300);
+    let wait = Duration::from_mins(5);
     let mut world = World::alone(&Site {
         mode: FailbackMode::After(wait),
         ..Site::default()
     });
     world.find(PRIMARY, false);
     world.find(PRIMARY, true);
-    world.pass(wait - Duration::from_secs(1));
+    let nearly = Duration::from_secs(299);
+    world.pass(nearly);
     assert_eq!(world.served(), [SECONDARY]);
-    world.pass(Duration::from_secs(1));
+    world.pass(wait.saturating_sub(nearly));
     assert_eq!(world.served(), [PRIMARY]);
 }
 
@@ -242,7 +244,7 @@ fn a_failover_while_alone_is_held_while_alone() {
     world.find(PRIMARY, true);
     assert_eq!(world.served(), [SECONDARY]);
     world.connect();
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(world.served(), [SECONDARY]);
     world.verdicts(&[], &["secondary"]);
     assert_eq!(world.served(), [SECONDARY]);

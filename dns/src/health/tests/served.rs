@@ -42,7 +42,7 @@ fn own_results_do_not_count_while_the_fleet_is_heard() {
     world.verdicts(&[(PRIMARY, true)], &[]);
     let serves = world.serves;
     world.find(PRIMARY, false);
-    world.pass(Duration::from_secs(120));
+    world.pass(Duration::from_mins(2));
     assert_eq!((world.served(), world.serves), (vec![PRIMARY], serves));
 }
 

@@ -21,7 +21,7 @@ use watershed_snapshot::{
     ResourceKind, ResourceName, RrSet, Snapshot, VersionBinding, ZoneHead,
 };
 
-use crate::health::agent::{Agent, Effect, Moment};
+use crate::health::agent::{Agent, Effect, Moment, Subject};
 use crate::health::{HealthOptions, Verdicts};
 use crate::query::Query;
 use crate::{ClientNetwork, State, answer};
@@ -52,7 +52,7 @@ pub(super) fn check() -> Check {
             locations: Vec::new(),
         },
         quorum_percent: 50,
-        stale_after: Duration::from_secs(60),
+        stale_after: Duration::from_mins(1),
         when_stale: WhenStale::KeepLast,
         inverted: false,
         disabled: false,
@@ -252,8 +252,7 @@ impl World {
     pub(super) fn follow(&mut self, site: &Site) {
         let snapshot = site.snapshot();
         self.state = self.state.clone().with_snapshot(Arc::clone(&snapshot));
-        let targets = snapshot.targets();
-        self.tell(|agent, at| agent.follow(at, snapshot, targets));
+        self.tell(|agent, at| agent.follow(at, Subject::of(&snapshot)));
     }
 
     pub(super) fn unix(&self) -> i64 {

@@ -87,7 +87,7 @@ impl Endpoints {
                 locations: Vec::new(),
             },
             quorum_percent: 50,
-            stale_after: Duration::from_secs(60),
+            stale_after: Duration::from_mins(1),
             when_stale: WhenStale::KeepLast,
             inverted: false,
             disabled: false,
