@@ -49,7 +49,7 @@ const SPECIAL_V6: [(Ipv6Addr, u8, &str); 9] = [
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
 ];
 
-/// Where clouds serve metadata and credentials to their machines.
+/// Where clouds serve metadata, credentials and names to their machines only.
 const METADATA: [IpAddr; 14] = [
     // AWS, Google Cloud, Azure, Oracle, OpenStack and others.
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
@@ -73,8 +73,7 @@ const METADATA: [IpAddr; 14] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     // OpenStack.
     IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
-    // Amazon Time Sync and resolver share the range; the resolver is enough
-    // to learn names of a private zone.
+    // AWS: the resolver of a private network, which knows names within.
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 253)),
 ];
 

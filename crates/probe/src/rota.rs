@@ -143,8 +143,14 @@ where
                 if turns != entry.turns || assignment.own_account != entry.assignment.own_account {
                     entry.turns = turns;
                     self.turns.try_remove(&entry.key);
+                    if matches!(entry.state, State::Waiting) {
+                        // Its place may be in the wrong queue.
+                        self.entries += 1;
+                        entry.id = self.entries;
+                        entry.state = State::Idle;
+                    }
                     let now = (self.clock)();
-                    let wait = turns.first(now).saturating_sub(now);
+                    let wait = turns.first(now).saturating_sub(now) + jitter(&turns);
                     entry.key = self.turns.insert(Arc::clone(target), wait);
                 }
                 entry.assignment = assignment;

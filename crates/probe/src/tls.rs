@@ -161,6 +161,9 @@ fn refused(error: &rustls::Error) -> Failed {
             format!("certificate is not valid before {}", date(*not_before))
         }
         CertificateError::UnknownIssuer => "certificate of an unknown authority".to_owned(),
+        CertificateError::BadSignature => {
+            "certificate is not signed by the authority that it names".to_owned()
+        }
         CertificateError::NotValidForNameContext {
             expected,
             presented,

@@ -266,3 +266,23 @@ async fn a_start_of_many_makes_no_storm() {
         "{slots:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_assigned_after_all_waits_no_longer() {
+    let mut world = World::new(100, Duration::from_millis(10));
+    let own = |number| Assignment {
+        own_account: true,
+        ..assignment(number, 10)
+    };
+    world.news.send_replace((0..1000).map(own).collect());
+    // All wait: 5 of 1000 are let through in a second.
+    sleep(Duration::from_secs(40)).await;
+    let number = (0..1000).find(|&n| world.begun(n).is_empty()).unwrap();
+    let others = (0..1000).filter(|&n| n != number).map(own);
+    let all = others.chain([assignment(number, 10)]).collect();
+    world.news.send_replace(all);
+    sleep(Duration::from_secs(31)).await;
+    let count = world.begun(number).len();
+    assert!((3..=4).contains(&count), "{count}");
+    assert!(world.results().iter().all(|result| result.kind == "ok"));
+}
