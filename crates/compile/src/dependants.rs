@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use watershed_crd::document::TrafficPolicyDocument;
 use watershed_crd::health_check::HealthCheckSpec;
 
+use crate::health_check;
 use crate::object::{ObjectKey, ObjectRef};
 use crate::object_address::ObjectAddressKey;
 
@@ -77,8 +78,7 @@ impl Dependants {
 
 /// The checks that a check of a namespace is calculated from.
 pub(crate) fn members(namespace: &str, check: &HealthCheckSpec) -> BTreeSet<Dependency> {
-    let names = check.calculated.iter().flat_map(|c| &c.health_checks);
-    let keys = names.map(|name| ObjectKey::new(namespace, name));
+    let keys = health_check::members(check).map(|name| ObjectKey::new(namespace, name));
     keys.map(Dependency::HealthCheck).collect()
 }
 

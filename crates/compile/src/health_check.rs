@@ -74,6 +74,13 @@ pub(crate) fn read(resources: &Resources, object: &Object<HealthCheckSpec>) -> R
     }
 }
 
+/// The checks that a check is calculated from, those that must be healthy
+/// among them; a name may come twice.
+pub(crate) fn members(spec: &HealthCheckSpec) -> impl Iterator<Item = &String> {
+    let calculated = spec.calculated.iter();
+    calculated.flat_map(|of| of.health_checks.iter().chain(&of.must_be_healthy))
+}
+
 /// Whether a check is made at an address, which the check or the endpoint has.
 pub(crate) fn is_made_at_an_address(spec: &HealthCheckSpec) -> bool {
     spec.http.is_some() || spec.tcp.is_some() || spec.grpc.is_some() || spec.dns.is_some()

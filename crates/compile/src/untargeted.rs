@@ -3,7 +3,7 @@
 use watershed_policy::{CheckId, Code, Diagnostic, Node, Path, Policy};
 use watershed_snapshot::addresses;
 
-use crate::health_check::is_made_at_an_address;
+use crate::health_check::{is_made_at_an_address, members};
 use crate::object::ObjectKey;
 use crate::resources::Resources;
 
@@ -60,8 +60,7 @@ fn needs_address(resources: &Resources, id: &str) -> bool {
     let Some(spec) = find(namespace, name) else {
         return false;
     };
-    let members = spec.calculated.iter().flat_map(|c| &c.health_checks);
-    let members = members.filter_map(|name| find(namespace, name));
+    let members = members(spec).filter_map(|name| find(namespace, name));
     std::iter::once(spec)
         .chain(members)
         .any(|spec| spec.address.is_none() && is_made_at_an_address(spec))

@@ -48,9 +48,14 @@ impl PolicyVersion {
         verdict: &dyn Fn(&Target) -> Option<bool>,
         by_hand: &HealthStates,
     ) -> Health {
+        // So that calculated checks see it as well.
+        let verdict = |target: &Target| {
+            let down = !by_hand.check(&target.check);
+            if down { Some(false) } else { verdict(target) }
+        };
         let check = |used: &CheckUse| {
             by_hand.check(&used.id)
-                && checks.is_healthy(&used.id, &self.addresses_of(used), now, verdict)
+                && checks.is_healthy(&used.id, &self.addresses_of(used), now, &verdict)
         };
         let alias = |endpoint: &str| by_hand.endpoint(&self.namespace, &self.policy_name, endpoint);
         Health::new(&self.policy, check, alias)

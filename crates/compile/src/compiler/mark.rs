@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::allowed::asks_for_labels;
 use crate::attached::{Attached, referred};
 use crate::dependants::Dependency;
-use crate::health_check::is_made_at_an_address;
+use crate::health_check::{is_made_at_an_address, members};
 use crate::object::{Kind, ObjectKey, ObjectRef};
 use crate::resources::{Object, Resources, policy_of};
 
@@ -98,9 +98,7 @@ impl Compiler {
         let check = self.resources.health_checks.get(&object.key);
         let spec = &check.filter(|_| is_check)?.spec;
         let needs_address = spec.address.is_none() && is_made_at_an_address(spec);
-        let members = spec.calculated.as_ref();
-        let members = members.map(|calculated| calculated.health_checks.clone());
-        Some((needs_address, members.unwrap_or_default()))
+        Some((needs_address, members(spec).cloned().collect()))
     }
 
     /// Marks documents and calculated checks that refer to a check, and

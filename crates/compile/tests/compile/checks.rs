@@ -163,14 +163,6 @@ fn requests_are_those_of_route_53() {
             search_string: Some("ok".to_owned()),
         }
     );
-    // The port is in the Host header unless it is the scheme's own.
-    let host = |spec: &str| http(spec).host.unwrap();
-    assert_eq!(host("host: a.example, port: 8443"), "a.example:8443");
-    assert_eq!(host("host: a.example, port: 443"), "a.example");
-    assert_eq!(
-        host("scheme: HTTP, host: a.example, port: 443"),
-        "a.example:443"
-    );
     let tls = http("host: a.example, port: 8443, tlsVerification: None").tls;
     let expected = TlsOptions {
         server_name: Some("a.example".to_owned()),
@@ -317,10 +309,12 @@ fn faults_of_the_other_ways() {
             ],
         ),
         (
-            "calculated: {healthChecks: [], minHealthy: 65, mustBeHealthy: [x]}",
+            "calculated: {healthChecks: [], minHealthy: 65, mustBeHealthy: [x, x]}",
             &[
                 "spec.calculated.healthChecks: is empty; name at least one check",
-                "spec.calculated.mustBeHealthy[0]: `x` is not among healthChecks; add it there",
+                "spec.calculated.mustBeHealthy[0]: there is no HealthCheck x; until there is, it \
+                 counts as healthy",
+                "spec.calculated.mustBeHealthy[1]: `x` is there already",
                 "spec.calculated.minHealthy: 65 is not 0 to 64",
                 "spec.calculated.minHealthy: 64 is more than the 0 of healthChecks, so that \
                  these have no effect: the check is always unhealthy",
@@ -336,7 +330,7 @@ fn faults_of_the_other_ways() {
 fn a_check_is_calculated_from_others() {
     let sum = manifest(
         "sum",
-        "calculated: {healthChecks: [a, b], minHealthy: 3, mustBeHealthy: [b]}",
+        "calculated: {healthChecks: [a, b], minHealthy: 3, mustBeHealthy: [a]}",
     );
     let mut resources = resources(&format!("{sum}---\n{}", manifest("a", "tcp: {port: 1}")));
     let first = compile(&resources, &Previous::none(), 1);
@@ -350,7 +344,7 @@ fn a_check_is_calculated_from_others() {
     let expected = ProbeKind::Calculated(Calculated {
         members: vec!["shop/a".to_owned(), "shop/b".to_owned()],
         min_healthy: 3,
-        must_be_healthy: vec!["shop/b".to_owned()],
+        must_be_healthy: vec!["shop/a".to_owned()],
     });
     assert_eq!(served(&first, "sum").unwrap().kind, expected);
     let found = &verdict(&first, Kind::HealthCheck, "sum").findings;

@@ -13,28 +13,11 @@ const MEMBERS: u32 = 64;
 pub(super) fn read(check: &crd::Calculated, fields: &mut Fields<'_>) -> ProbeKind {
     let names = &check.health_checks;
     if names.is_empty() {
-        fields.fault(
-            "calculated.healthChecks",
-            "is empty; name at least one check",
-        );
+        let message = "is empty; name at least one check";
+        fields.fault("calculated.healthChecks", message);
     }
-    for (index, name) in names.iter().enumerate() {
-        let field = format!("calculated.healthChecks[{index}]");
-        if names.iter().take(index).any(|other| other == name) {
-            fields.fault(&field, format!("`{name}` is there already"));
-        } else {
-            member(&field, name, fields);
-        }
-    }
-    for (index, name) in check.must_be_healthy.iter().enumerate() {
-        if !names.contains(name) {
-            let field = format!("calculated.mustBeHealthy[{index}]");
-            fields.fault(
-                &field,
-                format!("`{name}` is not among healthChecks; add it there"),
-            );
-        }
-    }
+    members("calculated.healthChecks", names, fields);
+    members("calculated.mustBeHealthy", &check.must_be_healthy, fields);
     let min_healthy = fields.number("calculated.minHealthy", check.min_healthy, 0, MEMBERS);
     if usize::try_from(min_healthy).is_ok_and(|least| least > names.len()) {
         let message = format!(
@@ -55,6 +38,17 @@ pub(super) fn read(check: &crd::Calculated, fields: &mut Fields<'_>) -> ProbeKin
         min_healthy,
         must_be_healthy: ids(&check.must_be_healthy),
     })
+}
+
+fn members(list: &str, names: &[String], fields: &mut Fields<'_>) {
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("{list}[{index}]");
+        if names.iter().take(index).any(|other| other == name) {
+            fields.fault(&field, format!("`{name}` is there already"));
+        } else {
+            member(&field, name, fields);
+        }
+    }
 }
 
 /// One that does not exist counts as healthy, as it does in a policy; what is

@@ -37,35 +37,19 @@ pub(super) fn read(probe: &crd::HttpProbe, fields: &mut Fields<'_>) -> ProbeKind
         let message = format!("must be 1 to {LONGEST} octets long");
         fields.fault("http.searchString", message);
     }
-    // As Route 53: the port is in the Host header unless it is the scheme's
-    // own, and never in the name of the certificate.
-    let host = name.as_ref().map(|name| host_header(name, port, usual));
-    let tls = (probe.scheme == Scheme::HTTPS).then(|| tls_options(name, probe.tls_verification));
+    let secure = probe.scheme == Scheme::HTTPS;
+    let tls = secure.then(|| tls_options(name.clone(), probe.tls_verification));
     let headers = probe.headers.iter();
     let headers = headers.map(|header| (header.name.clone(), header.value.clone()));
     ProbeKind::Http(HttpProbe {
         tls,
         port,
         path: probe.path.clone(),
-        host,
+        host: name,
         headers: headers.collect(),
         expected_statuses,
         search_string: probe.search_string.clone(),
     })
-}
-
-fn host_header(name: &str, port: u16, usual: u16) -> String {
-    let bracketed = name.contains(':');
-    let name = if bracketed {
-        format!("[{name}]")
-    } else {
-        name.to_owned()
-    };
-    if port == usual {
-        name
-    } else {
-        format!("{name}:{port}")
-    }
 }
 
 fn path(path: &str, fields: &mut Fields<'_>) {
