@@ -8,6 +8,9 @@ use ipnet::IpNet;
 /// private, link-local and other special-purpose addresses (RFC 6890) only
 /// when a block of the configuration holds them, and the addresses at which
 /// clouds serve metadata only when they are listed themselves.
+///
+/// Addresses of documentation (RFC 5737, RFC 3849) are special as well: nothing
+/// answers there, and examples are served as if all were well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
     blocks: Vec<IpNet>,
@@ -18,7 +21,7 @@ pub struct Allowed {
 pub struct Forbidden(pub String);
 
 /// Special-purpose IPv4 blocks: network, length of the prefix, what it is.
-const SPECIAL_V4: [(Ipv4Addr, u8, &str); 11] = [
+const SPECIAL_V4: [(Ipv4Addr, u8, &str); 14] = [
     (Ipv4Addr::UNSPECIFIED, 8, "this network"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "shared by carriers"),
@@ -26,14 +29,17 @@ const SPECIAL_V4: [(Ipv4Addr, u8, &str); 11] = [
     (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
     (Ipv4Addr::new(172, 16, 0, 0), 12, "private"),
     (Ipv4Addr::new(192, 0, 0, 0), 24, "protocol assignments"),
+    (Ipv4Addr::new(192, 0, 2, 0), 24, "documentation"),
     (Ipv4Addr::new(192, 168, 0, 0), 16, "private"),
     (Ipv4Addr::new(198, 18, 0, 0), 15, "benchmarks"),
+    (Ipv4Addr::new(198, 51, 100, 0), 24, "documentation"),
+    (Ipv4Addr::new(203, 0, 113, 0), 24, "documentation"),
     (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
 ];
 
 /// Special-purpose IPv6 blocks that hold no IPv4 address which can be told.
-const SPECIAL_V6: [(Ipv6Addr, u8, &str); 9] = [
+const SPECIAL_V6: [(Ipv6Addr, u8, &str); 11] = [
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
     (
@@ -43,6 +49,16 @@ const SPECIAL_V6: [(Ipv6Addr, u8, &str); 9] = [
     ),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, "discard"),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, "Teredo"),
+    (
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0),
+        32,
+        "documentation",
+    ),
+    (
+        Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
+        20,
+        "documentation",
+    ),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, "private"),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, "link-local"),
     (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, "site-local"),
@@ -181,13 +197,13 @@ mod tests {
     #[test]
     fn public_addresses_may_be_probed() {
         for address in [
-            "192.0.2.1",
-            "203.0.113.9",
+            "192.0.1.1",
+            "192.0.3.1",
             "8.8.8.8",
             "100.63.255.255",
             "100.128.0.0",
             "172.32.0.1",
-            "2001:db8::1",
+            "2001:db9::1",
             "2606:4700::1",
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
@@ -207,8 +223,13 @@ mod tests {
             "127.255.0.1",
             "169.254.1.1",
             "172.31.255.255",
+            "192.0.2.1",
             "192.168.1.1",
             "198.19.0.1",
+            "198.51.100.1",
+            "203.0.113.9",
+            "2001:db8::1",
+            "3fff::1",
             "224.0.0.1",
             "255.255.255.255",
             "::",
