@@ -42,7 +42,14 @@ const CHECKS: &str = "
       lastTransitionTime: 2026-11-21T09:00:00Z
       certificateExpires: 2026-12-01T00:00:00Z
 - metadata: {name: both, namespace: shop}
-  spec: {calculated: {healthChecks: [https, port], minHealthy: 1}}
+  spec: {calculated: {healthChecks: [https, port, errors], minHealthy: 1}}
+  status:
+    failing:
+    - {target: https@198.51.100.20, health: Unhealthy, lastError: the check itself says more}
+    - {target: port@192.0.2.10, health: Healthy, healthyCheckers: 4, totalCheckers: 5, lastError: connection refused, lastErrorFrom: dns-3}
+    - {target: errors, health: Unhealthy, healthyCheckers: 0, totalCheckers: 2, lastError: 0.07 is more than 0.05, lastErrorFrom: dns-1}
+- metadata: {name: errors, namespace: shop}
+  spec: {prometheus: {url: 'http://prometheus.example.com', query: up, max: '0.05'}}
 - metadata: {name: port, namespace: shop}
   spec: {tcp: {port: 443}, inverted: true}
 - metadata: {name: off, namespace: shop}
@@ -212,13 +219,14 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const TABLE: &str = " CHECK       TARGET         HEALTH     SINCE                 CHECKERS  LAST RESULT                            CERTIFICATE
- shop/both   -              -          -                     -         calculated: at least 1 of https, port  -
- shop/https  192.0.2.10     healthy    -                     -         -                                      -
- shop/https  198.51.100.20  unhealthy  2026-11-21T10:20:31Z  1/5       HTTP 503 (from dns-2)                  -
- shop/https  2001:db8::20   healthy    2026-11-21T09:00:00Z  4/5       no answer within 4 s (from dns-1)      until 2026-12-01
- shop/off    -              -          -                     -         disabled: counts as healthy            -
- shop/port   192.0.2.10     healthy    -                     -         inverted: counts as unhealthy          -
+const TABLE: &str = " CHECK        TARGET         HEALTH     SINCE                 CHECKERS  LAST RESULT                                                     CERTIFICATE
+ shop/both    -              -          -                     -         calculated: at least 1 of https, port, errors                   -
+ shop/errors  -              unhealthy  -                     0/2       0.07 is more than 0.05 (from dns-1)                             -
+ shop/https   192.0.2.10     healthy    -                     -         -                                                               -
+ shop/https   198.51.100.20  unhealthy  2026-11-21T10:20:31Z  1/5       HTTP 503 (from dns-2)                                           -
+ shop/https   2001:db8::20   healthy    2026-11-21T09:00:00Z  4/5       no answer within 4 s (from dns-1)                               until 2026-12-01
+ shop/off     -              -          -                     -         disabled: counts as healthy                                     -
+ shop/port    192.0.2.10     healthy    -                     4/5       connection refused (from dns-3); inverted: counts as unhealthy  -
 
  RECORD    RULE  ACTIVE  PREFERRED  SINCE                 RETURNS
  shop/www  pair  b       a          2026-11-21T07:00:00Z  when released

@@ -154,7 +154,7 @@ fn addresses(spec: &HealthCheckSpec, endpoint: &EndpointStatus) -> Vec<Option<St
     if spec.disabled || spec.calculated.is_some() {
         return Vec::new();
     }
-    if spec.prometheus.is_some() || spec.endpoint_slices.is_some() {
+    if !has_address(spec) {
         return vec![None];
     }
     match &spec.address {
@@ -168,7 +168,7 @@ fn add_failing(check: &HealthCheck, own: bool, targets: &mut Targets) {
     let id = id(check);
     let failing = check.status.iter().flat_map(|status| &status.failing);
     for failing in failing {
-        let (of, address) = listed_target(&id, &failing.target);
+        let (of, address) = listed_target(check, &failing.target);
         if (of == id) == own {
             let target = listed(&of, address.clone(), failing);
             targets.insert((of, address), target);
@@ -207,15 +207,24 @@ fn count(number: Option<i32>) -> Option<u32> {
     number.map(i32::unsigned_abs)
 }
 
-/// Check and address of a target as status writes it: the address, behind the
-/// check where that is not the one whose status it is.
-fn listed_target(check: &str, target: &str) -> (String, Option<String>) {
-    match target.split_once('@') {
-        Some((of, address)) => (of.to_owned(), Some(address.to_owned())),
-        None if target.contains('/') => (target.to_owned(), None),
-        None => (
-            check.to_owned(),
-            (!target.is_empty()).then(|| target.to_owned()),
-        ),
+/// Check and address of a target as the status of `check` writes it: the
+/// address, behind the name of the check where that is a member; the name alone
+/// where there is no address.
+fn listed_target(check: &HealthCheck, target: &str) -> (String, Option<String>) {
+    let spec = &check.spec;
+    if spec.calculated.is_some() {
+        let (member, address) = match target.split_once('@') {
+            Some((member, address)) => (member, Some(address.to_owned())),
+            None => (target, None),
+        };
+        let namespace = check.namespace().unwrap_or_default();
+        return (format!("{namespace}/{member}"), address);
     }
+    let address = has_address(spec).then(|| target.to_owned());
+    (id(check), address)
+}
+
+/// Whether its targets are addresses.
+fn has_address(spec: &HealthCheckSpec) -> bool {
+    spec.prometheus.is_none() && spec.endpoint_slices.is_none()
 }
