@@ -22,6 +22,6 @@ pub use content::{Content, RecordContent, Written};
 pub use endpoints::{EndpointView, Seen, State, endpoint, state_of};
 pub use metrics::Metrics;
 pub use monitor::Monitor;
-pub use news::{Failover, News, Transition};
+pub use news::{Failover, News, Transition, Whose};
 pub use slices::{ServiceSlices, Slice};
 pub use view::{FailoverView, HeldView, TargetView};

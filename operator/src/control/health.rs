@@ -6,7 +6,7 @@ use watershed_crd::health_check::{HealthCheckStatus, TargetHealth};
 
 use super::controller::Controller;
 use crate::fleet::FleetName;
-use crate::health::{Failover, News, Transition};
+use crate::health::{Failover, News, Transition, Whose};
 use crate::object::{ObjectId, ObjectKind};
 use crate::plan::Notice;
 use crate::status::target_name;
@@ -81,9 +81,6 @@ impl Controller {
     }
 
     fn announce_failover(&mut self, failover: &Failover) {
-        let Some((id, uid)) = self.object(ObjectKind::PolicyRecord, &failover.record) else {
-            return;
-        };
         let Failover { rule, from, to, .. } = failover;
         let notice = if failover.is_return {
             let note = format!("rule {rule}: clients return from {from} to {to}");
@@ -92,29 +89,37 @@ impl Controller {
             let note = format!("rule {rule}: clients go to {to} in place of {from}");
             Notice::warning("FailedOver", note)
         };
-        tracing::info!(object = %id, note = notice.note, "{}", notice.reason);
-        if self.tells_health(&id.key) {
-            self.announce(&id, &uid, notice);
+        for record in self.records_of(&failover.whose) {
+            let Some((id, uid)) = self.object(ObjectKind::PolicyRecord, &record.to_string()) else {
+                continue;
+            };
+            tracing::info!(object = %id, note = notice.note, "{}", notice.reason);
+            self.announce(&id, &uid, notice.clone());
         }
-        self.world.look_at(id);
     }
 
-    /// Whether few enough records share the version of this one.
-    fn tells_health(&self, record: &ObjectKey) -> bool {
-        let compiler = &self.world.compiler;
-        let Some((policy, _)) = compiler.asked(record) else {
-            return false;
-        };
-        let id = ObjectId::new(ObjectKind::PolicyRecord, record.clone());
-        let serving = self.world.verdict(&id).and_then(|v| v.serving.as_ref());
-        let version = serving.and_then(|serving| {
-            let resources = compiler.resources();
-            resources.version(&policy, serving.version)
-        });
-        version.is_some_and(|version| {
-            let records = compiler.in_use(&version.key).records;
-            records.len() <= self.world.fanout_limit
-        })
+    /// The records whose clients these are, where few enough share a version.
+    fn records_of(&self, whose: &Whose) -> Vec<ObjectKey> {
+        match whose {
+            Whose::Record(record) => {
+                let record = id(ObjectKind::PolicyRecord, record).map(|id| id.key);
+                let version = record.as_ref().and_then(|key| self.world.version_of(key));
+                let told = version.map(|version| self.world.records_with(version));
+                let told = told.unwrap_or_default();
+                record
+                    .filter(|record| told.contains(record))
+                    .into_iter()
+                    .collect()
+            }
+            Whose::Version(version) => {
+                let version = id(ObjectKind::TrafficPolicyVersion, version);
+                let records = version.map(|id| self.world.records_with(&id.key));
+                let records = records.into_iter().flatten();
+                records
+                    .filter(|record| self.world.health.is_automatic(record))
+                    .collect()
+            }
+        }
     }
 
     /// An object by its `namespace/name`, and its uid.

@@ -15,6 +15,8 @@ pub struct Content {
     pub checks: Checks,
     /// What is watched: the targets of all versions that the fleet serves.
     pub targets: BTreeMap<Target, Arc<Check>>,
+    /// The versions with checks, by their objects' `namespace/name`.
+    pub versions: BTreeMap<String, Arc<PolicyVersion>>,
     /// Records whose clients do not return at once, as `namespace/name`.
     pub records: BTreeMap<String, RecordContent>,
 }

@@ -85,8 +85,7 @@ impl Monitor {
         self.states.retain(|target, _| targets.contains_key(target));
         self.delays.retain(|target| targets.contains_key(target));
         let changes = self.panel.watch(now, targets.clone());
-        self.records
-            .watch(now, &self.content.checks, &self.content.records);
+        self.records.watch(now, &self.content);
         self.next_expiry = self.content.checks.next_expiry(self.unix(now));
         self.take(now, changes);
         self.follow(now, None);
@@ -326,28 +325,25 @@ impl Monitor {
     /// Lets failover follow the verdicts, of all records or of those that
     /// depend on targets that changed.
     fn follow(&mut self, now: Instant, changed: Option<&BTreeSet<Target>>) {
+        let mut news = Vec::new();
         if self.settled {
             let situation = situation(now, self.unix(now), &self.content, &self.verdicts);
-            let news = match changed {
+            news = match changed {
                 Some(changed) => self.records.take(&situation, changed),
                 None => self.records.take_all(&situation),
             };
-            self.failed_over(news);
         }
+        self.failed_over(news);
+    }
+
+    /// Takes up what came of failover: nodes are to hold what it says.
+    fn failed_over(&mut self, news: Vec<News>) {
+        self.news.extend(news);
         let holds = self.records.holds();
         if holds != self.holds {
             self.holds = holds;
             self.outbox.holds();
         }
-    }
-
-    fn failed_over(&mut self, news: Vec<News>) {
-        if news.is_empty() {
-            return;
-        }
-        self.news.extend(news);
-        self.holds = self.records.holds();
-        self.outbox.holds();
     }
 
     /// All that a node is to know.

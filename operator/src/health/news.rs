@@ -12,7 +12,7 @@ pub enum News {
     Settled,
     /// The verdict on a target is another one.
     Verdict(Transition),
-    /// A record has another active branch.
+    /// Clients are sent elsewhere.
     Failover(Failover),
     /// What there is to say of a record's failover is something else, although
     /// its active branches stay.
@@ -38,11 +38,20 @@ pub struct Transition {
     pub delay: Option<Duration>,
 }
 
-/// A record has another active branch.
+/// Whose clients are sent elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of this record, `namespace/name`, which do not return at once.
+    Record(String),
+    /// Those of all other records of this version, `namespace/name`.
+    Version(String),
+}
+
+/// Clients are sent elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failover {
-    /// The record, `namespace/name`.
-    pub record: String,
+    /// Whose clients.
+    pub whose: Whose,
     /// Name of the rule.
     pub rule: String,
     /// Where clients were sent.

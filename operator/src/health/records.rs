@@ -1,4 +1,5 @@
-//! Failover of the records whose clients do not return at once.
+//! Failover: of the records whose clients do not return at once, which are held
+//! where they are; and of versions, for all other records, which is only told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,14 +9,15 @@ use watershed_health::{Checks, Hold, Target};
 use watershed_policy::{Failback, FailbackMode, HeldRule, Policy};
 use watershed_snapshot::{HealthStates, PolicyVersion};
 
-use super::content::RecordContent;
-use super::news::{Failover, News};
+use super::content::{Content, RecordContent};
+use super::news::{Failover, News, Whose};
 use super::view::{FailoverView, HeldView};
 
-/// The records of one fleet whose clients do not return at once.
+/// The failover of what one fleet serves.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     records: BTreeMap<String, Record>,
+    versions: BTreeMap<String, Record>,
 }
 
 /// By what the health of policies is found.
@@ -26,8 +28,13 @@ pub(super) struct Situation<'a> {
     pub(super) verdicts: &'a BTreeMap<Target, bool>,
 }
 
+/// Clients that go the same way: of one record, or of all that share a
+/// version.
 #[derive(Debug)]
 struct Record {
+    whose: Whose,
+    /// Where clients are is found for the first time, and so no news.
+    is_new: bool,
     version: Arc<PolicyVersion>,
     mode: FailbackMode,
     failback: Failback,
@@ -42,27 +49,40 @@ struct Record {
 
 impl Records {
     /// These are the records from now on.
-    pub(super) fn watch(
-        &mut self,
-        now: Instant,
-        checks: &Checks,
-        content: &BTreeMap<String, RecordContent>,
-    ) {
-        self.records.retain(|name, _| content.contains_key(name));
-        for (name, content) in content {
+    pub(super) fn watch(&mut self, now: Instant, content: &Content) {
+        let checks = &content.checks;
+        self.records
+            .retain(|name, _| content.records.contains_key(name));
+        for (name, content) in &content.records {
+            let whose = Whose::Record(name.clone());
             let record = self
                 .records
                 .entry(name.clone())
-                .or_insert_with(|| Record::new(now, content));
+                .or_insert_with(|| Record::new(now, whose, content));
             record.change(content);
             record.targets = record.version.targets(checks);
         }
+        self.versions
+            .retain(|name, _| content.versions.contains_key(name));
+        for (name, version) in &content.versions {
+            let shared = shared(version);
+            let whose = Whose::Version(name.clone());
+            let record = self
+                .versions
+                .entry(name.clone())
+                .or_insert_with(|| Record::new(now, whose, &shared));
+            record.change(&shared);
+            record.targets = version.targets(checks);
+        }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Record> {
+        self.records.values_mut().chain(self.versions.values_mut())
     }
 
     /// Takes up the health of all records.
     pub(super) fn take_all(&mut self, situation: &Situation<'_>) -> Vec<News> {
-        let records = self.records.iter_mut();
-        let news = records.flat_map(|(name, record)| record.take(name, situation));
+        let news = self.all().flat_map(|record| record.take(situation));
         news.collect()
     }
 
@@ -72,9 +92,9 @@ impl Records {
         situation: &Situation<'_>,
         changed: &BTreeSet<Target>,
     ) -> Vec<News> {
-        let records = self.records.iter_mut();
-        let concerned = records.filter(|(_, record)| !record.targets.is_disjoint(changed));
-        let news = concerned.flat_map(|(name, record)| record.take(name, situation));
+        let records = self.all();
+        let concerned = records.filter(|record| !record.targets.is_disjoint(changed));
+        let news = concerned.flat_map(|record| record.take(situation));
         news.collect()
     }
 
@@ -84,9 +104,8 @@ impl Records {
             let deadline = record.failback.deadline();
             deadline.is_some_and(|deadline| deadline <= situation.now)
         };
-        let records = self.records.iter_mut();
-        let due = records.filter(|(_, record)| is_due(record));
-        let news = due.flat_map(|(name, record)| record.take(name, situation));
+        let due = self.records.values_mut().filter(|record| is_due(record));
+        let news = due.flat_map(|record| record.take(situation));
         news.collect()
     }
 
@@ -120,11 +139,13 @@ impl Records {
 }
 
 impl Record {
-    fn new(now: Instant, content: &RecordContent) -> Self {
+    fn new(now: Instant, whose: Whose, content: &RecordContent) -> Self {
         let mut failback = Failback::new(content.mode);
         failback.restore(&content.version.policy, now, &content.written);
         let told = failback.failed_over(&content.version.policy);
         Self {
+            is_new: matches!(whose, Whose::Version(_)),
+            whose,
             version: Arc::clone(&content.version),
             mode: content.mode,
             failback,
@@ -144,7 +165,7 @@ impl Record {
         self.release.clone_from(&content.release);
     }
 
-    fn take(&mut self, name: &str, situation: &Situation<'_>) -> Vec<News> {
+    fn take(&mut self, situation: &Situation<'_>) -> Vec<News> {
         let verdict = |target: &Target| situation.verdicts.get(target).copied();
         let health = self.version.health(
             situation.checks,
@@ -158,20 +179,42 @@ impl Record {
         if self.release.is_some() && self.release != self.released {
             self.failback.release(situation.now, policy, &health);
             self.released.clone_from(&self.release);
-            news.push(News::Record(name.to_owned()));
+            news.extend(self.looked_at());
         }
         let now = self.failback.failed_over(policy);
         if now != self.told {
-            news.extend(moves(name, policy, &self.told, &now));
-            news.push(News::Record(name.to_owned()));
+            if !self.is_new {
+                news.extend(moves(&self.whose, policy, &self.told, &now));
+            }
+            news.extend(self.looked_at());
             self.told = now;
         }
+        self.is_new = false;
         news
+    }
+
+    /// The status of a record of its own tells more than that it failed over.
+    fn looked_at(&self) -> Option<News> {
+        match &self.whose {
+            Whose::Record(record) => Some(News::Record(record.clone())),
+            Whose::Version(_) => None,
+        }
+    }
+}
+
+/// What all records of a version have in common whose clients return at once.
+fn shared(version: &Arc<PolicyVersion>) -> RecordContent {
+    RecordContent {
+        version: Arc::clone(version),
+        mode: FailbackMode::Automatic,
+        written: Vec::new(),
+        release: None,
+        released: None,
     }
 }
 
 /// The rules whose active branch is another one.
-fn moves(name: &str, policy: &Policy, before: &[HeldRule], now: &[HeldRule]) -> Vec<News> {
+fn moves(whose: &Whose, policy: &Policy, before: &[HeldRule], now: &[HeldRule]) -> Vec<News> {
     let active = |list: &[HeldRule], rule: &str| {
         let held = list.iter().find(|held| held.rule == rule);
         held.map(|held| held.active.clone())
@@ -186,7 +229,7 @@ fn moves(name: &str, policy: &Policy, before: &[HeldRule], now: &[HeldRule]) -> 
         let position = |branch: &str| branches.iter().position(|name| *name == branch);
         (from != to).then(|| {
             News::Failover(Failover {
-                record: name.to_owned(),
+                whose: whose.clone(),
                 rule: rule.to_owned(),
                 is_return: position(&to) < position(&from),
                 from,

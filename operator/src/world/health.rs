@@ -44,6 +44,11 @@ impl HealthIndex {
         &self.checks
     }
 
+    /// Whether the clients of a record return at once.
+    pub fn is_automatic(&self, record: &ObjectKey) -> bool {
+        !self.failbacks.contains_key(record)
+    }
+
     /// The versions in service that depend on a check, also through a
     /// calculated one.
     pub fn versions_with(&self, check: &str) -> BTreeSet<ObjectKey> {
@@ -173,6 +178,9 @@ impl World {
             let name = ResourceName::new(kind, &key.namespace, &key.name);
             for fleet in self.homes.fleets_of_version(&name) {
                 let content = contents.entry(fleet.clone()).or_insert_with(empty);
+                content
+                    .versions
+                    .insert(key.to_string(), Arc::clone(version));
                 for target in &targets {
                     if let Some(check) = self.health.checks.get(&target.check) {
                         content.targets.insert(target.clone(), Arc::clone(check));
@@ -260,6 +268,12 @@ impl World {
         for record in records {
             self.look_at(ObjectId::new(ObjectKind::PolicyRecord, record));
         }
+    }
+
+    /// What a record serves whose clients do not return at once.
+    pub fn version_of(&self, record: &ObjectKey) -> Option<&ObjectKey> {
+        let (version, _) = self.health.failbacks.get(record)?;
+        Some(version)
     }
 
     /// The records that serve a version and say each whether it is healthy.

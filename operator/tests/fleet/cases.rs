@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use watershed_operator::fleet::Cause;
-use watershed_proto::Location;
+use watershed_proto::{Location, NEWEST_FORMAT};
 use watershed_snapshot::{SnapshotId, Term};
 
 use crate::content::{put, put_in_format, put_zone, record_name, remove, zone};
@@ -526,7 +526,7 @@ fn what_a_node_cannot_read_is_held_back_from_all() {
     let nodes = vec![(node_name(1), 1)];
     let cause = Cause::Format {
         needed: 2,
-        operator: 2,
+        operator: NEWEST_FORMAT,
         nodes,
     };
     assert_eq!(quarantined.cause, cause);

@@ -1,16 +1,17 @@
 //! Health of what a fleet serves: what nodes report, what all of them are told
 //! of it, and that nothing flaps. The messages go over the wire's octets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
 use serde::Deserialize;
 use watershed_health::fleet::{Report, digest};
 use watershed_health::{Address, Checker, Hold, NodeView, State, Target, checkers};
 use watershed_operator::fleet::{Action, Config, Ending, Event, FleetName, Fleets, StreamId};
 use watershed_operator::generation::MemoryStore;
-use watershed_operator::health::{Content, News, Transition};
+use watershed_operator::health::{Content, News, Transition, Whose};
 use watershed_operator::object::ObjectKind;
 use watershed_operator::watch::{Change, observe};
 use watershed_operator::world::World;
@@ -130,6 +131,9 @@ struct Scene {
     nodes: Vec<Node>,
     next_stream: u64,
     news: Vec<News>,
+    /// What nodes answer, on its way.
+    said: VecDeque<(StreamId, NodeMessage)>,
+    answering: bool,
 }
 
 impl Scene {
@@ -155,6 +159,8 @@ impl Scene {
             nodes: (0..nodes).map(node).collect(),
             next_stream: 0,
             news: Vec::new(),
+            said: VecDeque::new(),
+            answering: false,
         }
     }
 
@@ -242,6 +248,18 @@ impl Scene {
                 Action::Recalled(_) | Action::Deposed(_) | Action::Changed => {}
             }
         }
+        self.answer();
+    }
+
+    /// What nodes say comes after what they were told at the same time.
+    fn answer(&mut self) {
+        if std::mem::replace(&mut self.answering, true) {
+            return;
+        }
+        while let Some((stream, message)) = self.said.pop_front() {
+            self.tell(Event::Message(stream, message));
+        }
+        self.answering = false;
     }
 
     /// A node hears something.
@@ -331,7 +349,13 @@ impl Scene {
     fn say(&mut self, stream: StreamId, message: NodeMessage) {
         let octets = FromNode::from(message);
         let message = NodeMessage::try_from(octets).expect("it survives the way");
-        self.tell(Event::Message(stream, message));
+        self.said.push_back((stream, message));
+    }
+
+    /// A node says something by itself.
+    fn speak(&mut self, stream: StreamId, message: NodeMessage) {
+        self.say(stream, message);
+        self.answer();
     }
 
     /// A node finds out something, and says it if it is connected.
@@ -339,6 +363,7 @@ impl Scene {
         self.nodes[node].own.insert(target.clone(), state);
         if let Some(stream) = self.nodes[node].stream {
             self.report(stream, Some(target));
+            self.answer();
         }
     }
 
@@ -376,9 +401,9 @@ impl Scene {
             .collect();
         for (stream, health, digest) in beats {
             if health {
-                self.say(stream, NodeMessage::HealthBeat { digest });
+                self.speak(stream, NodeMessage::HealthBeat { digest });
             } else {
-                self.say(stream, NodeMessage::Heartbeat);
+                self.speak(stream, NodeMessage::Heartbeat);
             }
         }
     }
@@ -576,7 +601,11 @@ fn failovers(scene: &Scene) -> Vec<String> {
     let news = scene.news.iter().filter_map(|news| match news {
         News::Failover(failover) => Some(format!(
             "{} {}: {} to {}{}",
-            failover.record,
+            match &failover.whose {
+                Whose::Record(record) => record.as_str(),
+                // Said for records that return at once.
+                Whose::Version(_) => return None,
+            },
             failover.rule,
             failover.from,
             failover.to,
@@ -638,6 +667,24 @@ fn clients_return_when_somebody_says_so() {
 }
 
 #[test]
+fn clients_that_return_at_once_are_told_of_too() {
+    let mut scene = healthy(3, &plain());
+    let moves = |scene: &Scene| {
+        let news = scene.news.iter().filter_map(|news| match news {
+            News::Failover(failover) => Some((failover.to.clone(), failover.is_return)),
+            _ => None,
+        });
+        news.collect::<Vec<_>>()
+    };
+    scene.all_find(&target(1), State::Unhealthy);
+    assert_eq!(moves(&scene), [("two".to_owned(), false)]);
+    scene.all_find(&target(1), State::Healthy);
+    let back = ("one".to_owned(), true);
+    assert_eq!(moves(&scene).last(), Some(&back));
+    assert!(scene.nodes.iter().all(|node| node.holds.is_empty()));
+}
+
+#[test]
 fn clients_return_after_a_time_of_stable_health() {
     let mut scene = healthy(3, &held("{mode: After, durationSeconds: 60}"));
     scene.all_find(&target(1), State::Unhealthy);
@@ -686,4 +733,78 @@ fn what_is_no_longer_watched_is_forgotten() {
         .collect();
     gone.sort();
     assert_eq!(gone, [(target(1), None), (target(2), None)]);
+}
+
+/// Something that happens to a fleet.
+#[derive(Clone, Debug)]
+enum Step {
+    Finds(usize, bool),
+    Leaves(usize, bool),
+    Comes(usize),
+    Passes(u64),
+    OtherLeader,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let node = 0..4_usize;
+    let step = prop_oneof![
+        4 => (node.clone(), any::<bool>()).prop_map(|(node, up)| Step::Finds(node, up)),
+        1 => (node.clone(), any::<bool>()).prop_map(|(node, lost)| Step::Leaves(node, lost)),
+        2 => node.prop_map(Step::Comes),
+        2 => (1..8_u64).prop_map(Step::Passes),
+        1 => Just(Step::OtherLeader),
+    ];
+    proptest::collection::vec(step, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever happened: once all are back and say something, all answer by
+    /// what most of them say.
+    #[test]
+    fn in_the_end_all_go_by_what_most_say(steps in steps()) {
+        let brief = "minLocations: 1}, staleSeconds: 12}";
+        let watched = content(&plain().replace("minLocations: 1}}", brief));
+        assert_eq!(watched.targets[&target(1)].stale_after, Duration::from_secs(12));
+        let mut scene = Scene::new(4);
+        scene.lead(1, watched.clone());
+        scene.pass(SETTLED);
+        let mut term = 1;
+        for step in steps {
+            match step {
+                Step::Finds(node, true) => scene.finds(node, &target(1), State::Healthy),
+                Step::Finds(node, false) => scene.finds(node, &target(1), State::Unhealthy),
+                Step::Leaves(node, true) => scene.disconnect(node, Ending::Lost),
+                Step::Leaves(node, false) => scene.disconnect(node, Ending::Closed),
+                Step::Comes(node) => {
+                    scene.disconnect(node, Ending::Lost);
+                    scene.connect(node);
+                }
+                Step::Passes(seconds) => scene.pass(Duration::from_secs(seconds)),
+                Step::OtherLeader => {
+                    term += 1;
+                    for node in 0..4 {
+                        scene.disconnect(node, Ending::Lost);
+                    }
+                    scene.lead(term, watched.clone());
+                }
+            }
+        }
+        for node in 0..4 {
+            if scene.nodes[node].stream.is_none() {
+                scene.connect(node);
+            }
+            let own = scene.nodes[node].own.get(&target(1)).copied();
+            scene.finds(node, &target(1), own.unwrap_or(State::Healthy));
+        }
+        // For so long a new leader counts who is away as of the same opinion.
+        scene.pass(SETTLED + Duration::from_secs(18));
+        let up = scene.nodes.iter().filter(|node| node.own[&target(1)] == State::Healthy);
+        let expected = up.count() > 2;
+        prop_assert_eq!(scene.verdicts(&target(1)), vec![Some(expected); 4]);
+        let list = &scene.nodes[0].checkers;
+        prop_assert_eq!(list.len(), 4);
+        prop_assert!(scene.nodes.iter().all(|node| node.checkers == *list));
+    }
 }
