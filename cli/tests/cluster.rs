@@ -42,7 +42,7 @@ const CHECKS: &str = "
       lastTransitionTime: 2026-11-21T09:00:00Z
       certificateExpires: 2026-12-01T00:00:00Z
 - metadata: {name: both, namespace: shop}
-  spec: {calculated: {healthChecks: [https, port, errors], minHealthy: 1}}
+  spec: {calculated: {healthChecks: [https, port], minHealthy: 1, mustBeHealthy: [errors]}}
   status:
     failing:
     - {target: https@198.51.100.20, health: Unhealthy, lastError: the check itself says more}
@@ -220,7 +220,7 @@ fn err(output: &Output) -> String {
 }
 
 const TABLE: &str = " CHECK        TARGET         HEALTH     SINCE                 CHECKERS  LAST RESULT                                                     CERTIFICATE
- shop/both    -              -          -                     -         calculated: at least 1 of https, port, errors                   -
+ shop/both    -              -          -                     -         calculated: at least 1 of https, port, and errors               -
  shop/errors  -              unhealthy  -                     0/2       0.07 is more than 0.05 (from dns-1)                             -
  shop/https   192.0.2.10     healthy    -                     -         -                                                               -
  shop/https   198.51.100.20  unhealthy  2026-11-21T10:20:31Z  1/5       HTTP 503 (from dns-2)                                           -

@@ -217,7 +217,13 @@ fn note(spec: &HealthCheckSpec, counts_as: Option<Health>, now: Timestamp) -> Op
     if let Some(calculated) = &spec.calculated {
         let members = calculated.health_checks.join(", ");
         let count = calculated.min_healthy;
-        return Some(format!("calculated: at least {count} of {members}"));
+        let required = match calculated.must_be_healthy.join(", ") {
+            none if none.is_empty() => none,
+            required => format!(", and {required}"),
+        };
+        return Some(format!(
+            "calculated: at least {count} of {members}{required}"
+        ));
     }
     (spec.inverted).then(|| format!("inverted: counts as {counts}"))
 }
