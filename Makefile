@@ -59,7 +59,7 @@ help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-# The addresses of the examples belong to nobody: probes would find them dead.
+# The addresses of the examples are those of documentation, which are not probed.
 run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEALTH=FILE)
 	@echo "Building watershed (a minute or two the first time), then serving examples/$(EXAMPLE) ..."
 	@$(CARGO) build --locked --package watershed
