@@ -19,8 +19,6 @@ pub struct HealthOptions {
     pub authorities: Vec<u8>,
     /// Probes under way at once, at most.
     pub concurrency: usize,
-    /// Value of the User-Agent header.
-    pub user_agent: String,
     /// How long without an operator the node goes by the fleet's last
     /// verdicts. After that it goes by its own.
     pub grace: Duration,
@@ -40,7 +38,6 @@ impl Default for HealthOptions {
             allowed: config.allowed,
             authorities: config.authorities,
             concurrency: config.concurrency,
-            user_agent: config.user_agent,
             grace: GRACE,
             alone: false,
         }
@@ -65,8 +62,32 @@ impl HealthOptions {
             allowed: self.allowed.clone(),
             concurrency: self.concurrency,
             authorities: self.authorities.clone(),
-            user_agent: self.user_agent.clone(),
+            user_agent: self.user_agent(),
             ..Config::default()
         }
+    }
+
+    /// Who probes, for the logs of endpoints. A name is a host name as a rule;
+    /// what a header cannot hold is left out.
+    fn user_agent(&self) -> String {
+        let name = self.checker.node.chars().filter(char::is_ascii_graphic);
+        let name: String = name.filter(|char| !"()\\".contains(*char)).collect();
+        format!("watershed/{} (checker {name})", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_told_who_probes() {
+        let agent = |name| HealthOptions::alone(name).config().user_agent;
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            agent("dns-0"),
+            format!("watershed/{version} (checker dns-0)")
+        );
+        assert_eq!(agent("a\n(b)"), format!("watershed/{version} (checker ab)"));
     }
 }

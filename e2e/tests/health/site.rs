@@ -100,14 +100,17 @@ impl Site {
 
     /// Waits for a status of the health check.
     pub async fn check(&self, what: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
-        self.fleet.status("HealthCheck", CHECK, what, accept).await
+        let check = self
+            .fleet
+            .status("HealthCheck", CHECK, what, accept)
+            .await?;
+        Ok(check["status"].clone())
     }
 
     /// Waits for a status of the record.
     pub async fn record(&self, what: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
-        self.fleet
-            .status("PolicyRecord", RECORD, what, accept)
-            .await
+        let record = self.fleet.status("PolicyRecord", RECORD, what, accept);
+        Ok(record.await?["status"].clone())
     }
 
     /// Waits until the record's condition `Healthy` has this reason.
