@@ -262,6 +262,7 @@ fn handle_both(
         event,
         Event::Connected(..) | Event::Disconnected(..) | Event::Tick
     );
+    let is_tick = matches!(event, Event::Tick);
     let mut more = Vec::new();
     match &event {
         Event::Connected(stream, hello) => monitor.connect(*stream, hello),
@@ -278,9 +279,13 @@ fn handle_both(
     }
     let changed = actions.iter().any(|a| matches!(a, Action::Changed));
     if may_move && changed {
+        monitor.nodes_moved();
+    }
+    let settles = !monitor.is_settled() && publisher.settled(now);
+    if settles || (is_tick && monitor.wants_checkers(now)) {
         more.extend(monitor.checkers(now, publisher.checkers()));
     }
-    if !monitor.is_settled() && publisher.settled(now) {
+    if settles {
         more.extend(monitor.settle(now));
     }
     for stream in welcomed {

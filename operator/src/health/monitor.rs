@@ -18,6 +18,13 @@ use crate::fleet::{Action, StreamId};
 /// Numbers and words about targets are told so often.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 
+/// The least time between two lists of checkers: nodes come and go together.
+const BETWEEN_LISTS: Duration = Duration::from_millis(200);
+
+/// A list costs in proportion to targets times nodes; so many of these a
+/// second are spent on it at most.
+const PAIRS_PER_SECOND: usize = 2_000_000;
+
 /// The health of what one fleet serves: a state machine that is told what
 /// happened and says what to do.
 #[derive(Debug)]
@@ -34,6 +41,10 @@ pub struct Monitor {
     /// Nodes that take part: whether they have been told who leads.
     peers: BTreeMap<StreamId, Peer>,
     checkers: Vec<Checker>,
+    /// Whether nodes have come or gone since, and when the next list may be
+    /// made.
+    moved: bool,
+    next_list: Instant,
     settled: bool,
     outbox: Outbox,
     delays: Delays,
@@ -66,6 +77,8 @@ impl Monitor {
             holds: Vec::new(),
             peers: BTreeMap::new(),
             checkers: Vec::new(),
+            moved: false,
+            next_list: now,
             settled: false,
             outbox: Outbox::default(),
             delays: Delays::default(),
@@ -165,12 +178,27 @@ impl Monitor {
         self.finish(now)
     }
 
+    /// Nodes may have come or gone.
+    pub fn nodes_moved(&mut self) {
+        self.moved = true;
+    }
+
+    /// Whether it is to be told now which nodes probe.
+    pub fn wants_checkers(&self, now: Instant) -> bool {
+        self.settled && self.moved && now >= self.next_list
+    }
+
     /// These nodes probe, those that are away for a moment included.
     pub fn checkers(&mut self, now: Instant, mut checkers: Vec<Checker>) -> Vec<Action> {
         checkers.sort();
+        self.moved = false;
         if self.checkers == checkers {
             return Vec::new();
         }
+        let pairs = checkers.len() * self.content.targets.len();
+        let pause = u64::try_from(pairs / (PAIRS_PER_SECOND / 1000)).unwrap_or(u64::MAX);
+        let pause = Duration::from_millis(pause.min(60_000));
+        self.next_list = now + BETWEEN_LISTS + pause;
         self.checkers.clone_from(&checkers);
         let changes = self.panel.nodes(now, checkers);
         let checks = self.content.targets.keys();
