@@ -18,6 +18,10 @@ use crate::fleet::{Action, StreamId};
 /// Numbers and words about targets are told so often.
 const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 
+/// When all nodes were away, those that return are waited for so long: the
+/// first of them is no majority.
+const GATHERING: Duration = Duration::from_secs(5);
+
 /// The least time between two lists of checkers: nodes come and go together.
 const BETWEEN_LISTS: Duration = Duration::from_millis(200);
 
@@ -46,6 +50,8 @@ pub struct Monitor {
     moved: bool,
     next_list: Instant,
     settled: bool,
+    /// No sooner than then.
+    settles_at: Option<Instant>,
     outbox: Outbox,
     delays: Delays,
     /// Checks about whose targets something is to be told.
@@ -80,6 +86,7 @@ impl Monitor {
             moved: false,
             next_list: now,
             settled: false,
+            settles_at: None,
             outbox: Outbox::default(),
             delays: Delays::default(),
             counted: BTreeSet::new(),
@@ -199,6 +206,9 @@ impl Monitor {
         let pause = u64::try_from(pairs / (PAIRS_PER_SECOND / 1000)).unwrap_or(u64::MAX);
         let pause = Duration::from_millis(pause.min(60_000));
         self.next_list = now + BETWEEN_LISTS + pause;
+        if self.settled && self.checkers.is_empty() {
+            self.gather(now);
+        }
         self.checkers.clone_from(&checkers);
         let changes = self.panel.nodes(now, checkers);
         let checks = self.content.targets.keys();
@@ -218,6 +228,7 @@ impl Monitor {
             return Vec::new();
         }
         self.settled = true;
+        self.verdicts.clear();
         let changes = self.panel.settle(now);
         self.take(now, changes);
         self.follow(now, None);
@@ -227,6 +238,11 @@ impl Monitor {
         let messages = self.everything();
         self.broadcast(&messages);
         self.finish(now)
+    }
+
+    /// Whether verdicts may be formed from now on, and are not yet.
+    pub fn may_settle(&self, now: Instant) -> bool {
+        !self.settled && self.settles_at.is_none_or(|at| at <= now)
     }
 
     /// Whether verdicts are formed.
@@ -286,6 +302,21 @@ impl Monitor {
     /// at once, or nothing is known yet.
     pub fn failover(&self, now: Instant, record: &str) -> Option<FailoverView> {
         self.records.view(now, record).filter(|_| self.settled)
+    }
+
+    /// The first nodes are there after a time without any: as after a change of
+    /// leader, the verdicts begin with what they answer by.
+    fn gather(&mut self, now: Instant) {
+        self.settled = false;
+        self.settles_at = Some(now + GATHERING);
+        self.outbox.clear();
+        // Nothing is formed yet, so nothing changes.
+        self.panel = Panel::new();
+        self.panel.watch(now, self.content.targets.clone());
+        for (target, (state, message)) in &self.states {
+            self.panel.state(now, target, *state, message);
+        }
+        self.broadcast(&[OperatorMessage::HealthInquire]);
     }
 
     fn unix(&self, now: Instant) -> i64 {

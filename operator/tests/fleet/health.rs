@@ -566,6 +566,30 @@ fn who_leaves_in_good_order_is_no_checker_any_more() {
 }
 
 #[test]
+fn the_first_that_returns_does_not_decide_alone() {
+    let mut scene = healthy(3, &plain());
+    for node in 0..3 {
+        scene.disconnect(node, Ending::Lost);
+    }
+    scene.pass(Duration::from_secs(130));
+    scene.finds(0, &target(1), State::Unhealthy);
+    scene.connect(0);
+    scene.pass(Duration::from_secs(2));
+    scene.connect(1);
+    scene.connect(2);
+    scene.pass(Duration::from_secs(12));
+    assert_eq!(scene.verdicts(&target(1)), [Some(true); 3]);
+    let flips: Vec<_> = scene.nodes.iter().map(|node| &node.flips).collect();
+    assert!(flips.iter().all(|flips| flips.is_empty()), "{flips:?}");
+    assert_eq!(scene.nodes[0].checkers.len(), 3);
+    // And verdicts are formed again.
+    scene.finds(1, &target(1), State::Unhealthy);
+    scene.finds(2, &target(1), State::Unhealthy);
+    scene.pass(Duration::from_secs(1));
+    assert_eq!(scene.verdicts(&target(1)), [Some(false); 3]);
+}
+
+#[test]
 fn a_node_that_takes_no_part_is_told_nothing_of_it() {
     let mut scene = Scene::new(3);
     scene.nodes[1].health = false;
