@@ -63,7 +63,7 @@ help: ## List the commands
 run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEALTH=FILE)
 	@echo "Building watershed (a minute or two the first time), then serving examples/$(EXAMPLE) ..."
 	@$(CARGO) build --locked --package watershed
-	@exec target/debug/watershed serve examples/$(EXAMPLE) --listen $(LISTEN) --state target/state/$(EXAMPLE) --no-probes $(if $(HEALTH),--health $(HEALTH))
+	@exec target/debug/watershed serve examples/$(EXAMPLE) --listen $(LISTEN) --state target/state/$(EXAMPLE) $(if $(HEALTH),--health $(HEALTH))
 
 .PHONY: build
 build: ## Build the command line tool, optimized: target/release/watershed

@@ -28,7 +28,11 @@ fn decide(criterion: &mut Criterion) {
     let policy = getting_started().expect("the example is valid");
     let client = client();
     let healthy = Health::all_healthy(&policy);
-    let primary_down = Health::new(&policy, |check| !check.id.ends_with("asia-primary"), |_| true);
+    let primary_down = Health::new(
+        &policy,
+        |check| !check.id.ends_with("asia-primary"),
+        |_| true,
+    );
     let mut group = criterion.benchmark_group("getting-started");
     for (name, health) in [("healthy", &healthy), ("primary down", &primary_down)] {
         let view = View {

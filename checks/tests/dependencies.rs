@@ -12,7 +12,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("watershed-geo", &["watershed-policy"]),
     ("watershed-health", &[]),
     ("watershed-probe", &["watershed-health"]),
-    ("watershed-snapshot", &["watershed-health", "watershed-policy"]),
+    (
+        "watershed-snapshot",
+        &["watershed-health", "watershed-policy"],
+    ),
     ("watershed-crd", &[]),
     (
         "watershed-compile",
@@ -35,11 +38,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     (
         "watershed-proto",
-        &[
-            "watershed-health",
-            "watershed-policy",
-            "watershed-snapshot",
-        ],
+        &["watershed-health", "watershed-policy", "watershed-snapshot"],
     ),
     (
         "watershed-dns",

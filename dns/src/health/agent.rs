@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use watershed_health::fleet::Report;
-use watershed_health::{Check, Checker, Hold, NodeView, State, Target, Tracker};
+use watershed_health::{Check, Checker, Hold, NodeView, OwnState, State, Target, Tracker};
 use watershed_policy::Health;
 use watershed_probe::Assignment;
 use watershed_proto::{NodeMessage, OperatorMessage};
@@ -247,6 +247,9 @@ impl Agent {
         if news || reason {
             self.revision += 1;
         }
+        if after.state != before.state {
+            tell(&result.target, before.state, &after);
+        }
         // Until something is known, what was known before a change of the
         // check stays.
         let known = after.state != State::Unknown;
@@ -460,4 +463,17 @@ fn reports(now: Instant, targets: &BTreeMap<Target, Watched>, view: &NodeView) -
         }
     });
     reports.collect()
+}
+
+/// What this node alone finds; the fleet's verdict may be another. That a
+/// target is found healthy at first is no news.
+fn tell(target: &Target, before: State, own: &OwnState) {
+    let message = own.message.as_str();
+    match (before, own.state) {
+        (_, State::Unhealthy) => tracing::warn!(%target, message, "a target fails from here"),
+        (State::Unhealthy, State::Healthy) => {
+            tracing::info!(%target, message, "a target passes from here");
+        }
+        _ => {}
+    }
 }

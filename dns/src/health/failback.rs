@@ -114,7 +114,7 @@ impl Holds {
             return self.told.clone();
         }
         let records = self.records.iter().flat_map(|(name, (record, machine))| {
-            let held = machine.held(&record.version.policy).into_iter();
+            let held = machine.failed_over(&record.version.policy).into_iter();
             held.map(|held| Hold {
                 record: name.clone(),
                 rule: held.rule,

@@ -11,7 +11,7 @@ use crate::site::{FAILURES, INTERVAL, MARGIN, SOON, Site};
 /// What fails, and what the status says of it.
 const FAILURE_WORDS: [(Behaviour, &str); 6] = [
     (Behaviour::Stopped, "refused"),
-    (Behaviour::Hanging, "no answer"),
+    (Behaviour::Hanging, "in 1 s"),
     (Behaviour::Failing, "500"),
     (Behaviour::Mistaken, "all is well"),
     (Behaviour::Expired, "expired"),
