@@ -46,6 +46,8 @@ pub enum NodeMessage {
         /// [`watershed_health::fleet::digest`] of all its reports.
         digest: u64,
     },
+    /// What it holds by its own decision, from a time when it was alone.
+    OwnHolds(Vec<Hold>),
 }
 
 /// Who a node is and what it holds.

@@ -295,6 +295,13 @@ impl Agent {
         let (targets, view) = (&self.targets, &self.view);
         let all = || reports(at.now, targets, view);
         let messages = self.reports.take(at.now, all);
+        let is_whole = |message: &NodeMessage| {
+            matches!(message, NodeMessage::HealthReport { whole: true, .. })
+        };
+        let own = self.holds.own();
+        if messages.iter().any(is_whole) && !own.is_empty() {
+            effects.push(Effect::Say(NodeMessage::OwnHolds(own)));
+        }
         effects.extend(messages.into_iter().map(Effect::Say));
         effects
     }

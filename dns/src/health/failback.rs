@@ -108,6 +108,11 @@ impl Holds {
         true
     }
 
+    /// What is held by the node's own decision.
+    pub(super) fn own(&self) -> Vec<Hold> {
+        if self.own { self.all() } else { Vec::new() }
+    }
+
     /// What is held.
     pub(super) fn all(&self) -> Vec<Hold> {
         if !self.own {

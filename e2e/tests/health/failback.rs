@@ -62,6 +62,38 @@ async fn manual_failback_waits_for_a_person() -> Result<()> {
     Ok(())
 }
 
+/// A failover that no operator saw is held all the same.
+#[tokio::test]
+async fn a_failover_without_an_operator_is_held_when_it_returns() -> Result<()> {
+    let change = with_failback("{mode: Manual}");
+    let args = ["--health-grace", "3"];
+    let site = Site::open_with("health-held-alone", 3, &args, change).await?;
+    let load = site.load().await?;
+    load.more(50, SOON).await?;
+    site.fleet.operators[0].process.kill()?;
+    site.primary.behave(Behaviour::Stopped).await?;
+    site.answers(false).await?;
+    site.primary.behave(Behaviour::Well).await?;
+    load.more(site.answers_in(INTERVAL * SUCCESSES * 2), SOON)
+        .await?;
+    site.fleet.operators[0].process.restart()?;
+    site.fleet.operator_is_ready(0).await?;
+    site.record("the standby is held", |status| {
+        status["failover"][0]["active"] == "standby"
+    })
+    .await?;
+    site.check("both are healthy", |status| {
+        status["targets"]["summary"] == "2/2"
+    })
+    .await?;
+    load.more(site.answers_in(INTERVAL), SOON).await?;
+    release(&site).await?;
+    site.answers(true).await?;
+    let report = load.stop().await?;
+    site.switches(&report, &[true, false, true], &[])?;
+    Ok(())
+}
+
 async fn release(site: &Site) -> Result<()> {
     let annotation = json!({"metadata": {"annotations": {"watershed.dev/failback": "now"}}});
     site.fleet.edit("PolicyRecord", RECORD, annotation).await?;

@@ -112,6 +112,7 @@ impl Metrics {
             NodeMessage::Heartbeat => "heartbeat",
             NodeMessage::HealthReport { .. } => "health_report",
             NodeMessage::HealthBeat { .. } => "health_beat",
+            NodeMessage::OwnHolds(_) => "own_holds",
         };
         self.messages.with_label_values(&["in", kind]).inc();
     }

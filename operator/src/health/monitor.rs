@@ -42,6 +42,8 @@ pub struct Monitor {
     records: Records,
     /// What nodes were told of failover last.
     holds: Vec<Hold>,
+    /// What nodes hold by their own decision, as long as nothing is settled.
+    own_holds: BTreeMap<String, Vec<Hold>>,
     /// Nodes that take part: whether they have been told who leads.
     peers: BTreeMap<StreamId, Peer>,
     checkers: Vec<Checker>,
@@ -81,6 +83,7 @@ impl Monitor {
             states: BTreeMap::new(),
             records: Records::default(),
             holds: Vec::new(),
+            own_holds: BTreeMap::new(),
             peers: BTreeMap::new(),
             checkers: Vec::new(),
             moved: false,
@@ -180,6 +183,9 @@ impl Monitor {
                     self.actions.push(Action::Send(stream, inquiry));
                 }
             }
+            NodeMessage::OwnHolds(holds) if !self.settled => {
+                self.own_holds.insert(node, holds.clone());
+            }
             _ => return Vec::new(),
         }
         self.finish(now)
@@ -227,6 +233,7 @@ impl Monitor {
         if self.settled {
             return Vec::new();
         }
+        self.adopt_holds(now);
         self.settled = true;
         self.verdicts.clear();
         let changes = self.panel.settle(now);
@@ -317,6 +324,20 @@ impl Monitor {
             self.panel.state(now, target, *state, message);
         }
         self.broadcast(&[OperatorMessage::HealthInquire]);
+    }
+
+    /// What most nodes hold by their own decision is held from now on: nobody
+    /// else has seen what they failed over from.
+    fn adopt_holds(&mut self, now: Instant) {
+        let mut votes: BTreeMap<Hold, usize> = BTreeMap::new();
+        for hold in std::mem::take(&mut self.own_holds).into_values().flatten() {
+            *votes.entry(hold).or_default() += 1;
+        }
+        let nodes = self.peers.len();
+        votes.retain(|_, count| *count * 2 > nodes);
+        for hold in votes.into_keys() {
+            self.records.hold(now, &hold);
+        }
     }
 
     fn unix(&self, now: Instant) -> i64 {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use watershed_health::{Checks, Hold, Target};
 use watershed_policy::{Failback, FailbackMode, HeldRule, Policy};
@@ -109,6 +109,15 @@ impl Records {
         news.collect()
     }
 
+    /// Clients of a rule are held there, unless it is known of the rule where
+    /// they are held.
+    pub(super) fn hold(&mut self, now: Instant, hold: &Hold) {
+        let record = self.records.get_mut(&hold.record);
+        if let Some(record) = record.filter(|record| record.mode != FailbackMode::Automatic) {
+            record.hold(now, hold);
+        }
+    }
+
     /// What nodes are told.
     pub(super) fn holds(&self) -> Vec<Hold> {
         let holds = self.records.iter().flat_map(|(name, record)| {
@@ -163,6 +172,19 @@ impl Record {
         }
         self.version = Arc::clone(&content.version);
         self.release.clone_from(&content.release);
+    }
+
+    fn hold(&mut self, now: Instant, hold: &Hold) {
+        if self.told.iter().any(|held| held.rule == hold.rule) {
+            return;
+        }
+        let known = self.told.iter().map(|held| {
+            let age = now.saturating_duration_since(held.since);
+            (held.rule.clone(), held.active.clone(), age)
+        });
+        let own = (hold.rule.clone(), hold.active.clone(), Duration::ZERO);
+        let active: Vec<_> = known.chain([own]).collect();
+        self.failback.restore(&self.version.policy, now, &active);
     }
 
     fn take(&mut self, situation: &Situation<'_>) -> Vec<News> {

@@ -41,6 +41,9 @@ impl TryFrom<wire::FromNode> for NodeMessage {
                 Ok(Self::HealthReport { reports, whole })
             }
             Body::HealthBeat(wire::HealthBeat { digest }) => Ok(Self::HealthBeat { digest }),
+            Body::OwnHolds(wire::OwnHolds { holds }) => {
+                Ok(Self::OwnHolds(health::holds_from_wire(holds)))
+            }
         }
     }
 }

@@ -61,6 +61,14 @@ pub(super) fn verdicts_to_wire(
             healthy,
             changing,
         });
+    wire::Verdicts {
+        verdicts: verdicts.collect(),
+        holds: holds_to_wire(holds),
+        whole,
+    }
+}
+
+pub(super) fn holds_to_wire(holds: Vec<Hold>) -> Vec<wire::Hold> {
     let holds = holds.into_iter().map(|hold| {
         let Hold {
             record,
@@ -73,11 +81,23 @@ pub(super) fn verdicts_to_wire(
             active,
         }
     });
-    wire::Verdicts {
-        verdicts: verdicts.collect(),
-        holds: holds.collect(),
-        whole,
-    }
+    holds.collect()
+}
+
+pub(super) fn holds_from_wire(holds: Vec<wire::Hold>) -> Vec<Hold> {
+    let holds = holds.into_iter().map(|hold| {
+        let wire::Hold {
+            record,
+            rule,
+            active,
+        } = hold;
+        Hold {
+            record,
+            rule,
+            active,
+        }
+    });
+    holds.collect()
 }
 
 pub(super) fn verdicts_from_wire(
@@ -92,19 +112,8 @@ pub(super) fn verdicts_from_wire(
         let target = target_from_wire(verdict.target, "Verdicts.verdicts.target")?;
         Ok((target, verdict.healthy, verdict.changing))
     });
-    let holds = holds.into_iter().map(|hold| {
-        let wire::Hold {
-            record,
-            rule,
-            active,
-        } = hold;
-        Hold {
-            record,
-            rule,
-            active,
-        }
-    });
-    Ok((verdicts.collect::<Result<_, _>>()?, holds.collect(), whole))
+    let verdicts = verdicts.collect::<Result<_, _>>()?;
+    Ok((verdicts, holds_from_wire(holds), whole))
 }
 
 impl From<Report> for wire::TargetReport {

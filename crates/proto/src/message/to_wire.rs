@@ -31,6 +31,9 @@ impl From<NodeMessage> for wire::FromNode {
                 Body::HealthReport(health::report_to_wire(reports, whole))
             }
             NodeMessage::HealthBeat { digest } => Body::HealthBeat(wire::HealthBeat { digest }),
+            NodeMessage::OwnHolds(holds) => Body::OwnHolds(wire::OwnHolds {
+                holds: health::holds_to_wire(holds),
+            }),
         };
         Self { body: Some(body) }
     }

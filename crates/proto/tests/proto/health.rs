@@ -32,26 +32,30 @@ fn reports() -> impl Strategy<Value = Report> {
     })
 }
 
+fn holds() -> impl Strategy<Value = Hold> {
+    any::<[String; 3]>().prop_map(|[record, rule, active]| Hold {
+        record,
+        rule,
+        active,
+    })
+}
+
 pub(crate) fn node_messages() -> impl Strategy<Value = NodeMessage> {
     prop_oneof![
         (vec(reports(), 0..4), any::<bool>())
             .prop_map(|(reports, whole)| NodeMessage::HealthReport { reports, whole }),
         any::<u64>().prop_map(|digest| NodeMessage::HealthBeat { digest }),
+        vec(holds(), 0..4).prop_map(NodeMessage::OwnHolds),
     ]
 }
 
 pub(crate) fn operator_messages() -> impl Strategy<Value = OperatorMessage> {
     let checkers = ("[a-z]{1,8}", any::<String>());
     let checkers = checkers.prop_map(|(node, location)| Checker { node, location });
-    let holds = any::<[String; 3]>().prop_map(|[record, rule, active]| Hold {
-        record,
-        rule,
-        active,
-    });
     let verdicts = vec((targets(), any::<bool>(), any::<bool>()), 0..4);
     prop_oneof![
         vec(checkers, 0..4).prop_map(OperatorMessage::Checkers),
-        (verdicts, vec(holds, 0..3), any::<bool>()).prop_map(|(verdicts, holds, whole)| {
+        (verdicts, vec(holds(), 0..3), any::<bool>()).prop_map(|(verdicts, holds, whole)| {
             OperatorMessage::Verdicts {
                 verdicts,
                 holds,

@@ -201,7 +201,8 @@ impl Stream {
             match self.next_of_all()? {
                 NodeMessage::Heartbeat
                 | NodeMessage::HealthReport { .. }
-                | NodeMessage::HealthBeat { .. } => {}
+                | NodeMessage::HealthBeat { .. }
+                | NodeMessage::OwnHolds(_) => {}
                 message => return Some(message),
             }
         }
@@ -214,7 +215,9 @@ impl Stream {
             assert!(Instant::now() < deadline, "the node reports nothing");
             match self.next_of_all().expect("the node ended the stream") {
                 NodeMessage::HealthReport { reports, whole } => return (reports, whole),
-                NodeMessage::Heartbeat | NodeMessage::HealthBeat { .. } => {}
+                NodeMessage::Heartbeat
+                | NodeMessage::HealthBeat { .. }
+                | NodeMessage::OwnHolds(_) => {}
                 other => panic!("{other:?} is no report"),
             }
         }

@@ -24,7 +24,8 @@ impl Publisher {
         match message {
             NodeMessage::Heartbeat
             | NodeMessage::HealthReport { .. }
-            | NodeMessage::HealthBeat { .. } => {}
+            | NodeMessage::HealthBeat { .. }
+            | NodeMessage::OwnHolds(_) => {}
             NodeMessage::Hello(_) => self.close(stream, "Hello comes once, first"),
             NodeMessage::Holdings(holdings) => self.hear_holdings(&name, holdings),
             NodeMessage::Staged(held) => self.hear_staged(now, &name, stream, held),
