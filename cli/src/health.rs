@@ -1,6 +1,6 @@
 //! `watershed health`: what is healthy, since when, and by whose word.
 //!
-//! There is one [`Report`](report::Report), and two places that it is from:
+//! There is one [`Report`], and two places that it is from:
 //! the state directory of a running `watershed serve`, and the status of
 //! objects in a cluster.
 

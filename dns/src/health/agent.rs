@@ -475,11 +475,11 @@ fn reports(now: Instant, targets: &BTreeMap<Target, Watched>, view: &NodeView) -
 /// What this node alone finds; the fleet's verdict may be another. That a
 /// target is found healthy at first is no news.
 fn tell(target: &Target, before: State, own: &OwnState) {
-    let message = own.message.as_str();
+    let result = own.message.as_str();
     match (before, own.state) {
-        (_, State::Unhealthy) => tracing::warn!(%target, message, "a target fails from here"),
+        (_, State::Unhealthy) => tracing::warn!(%target, result, "a target fails from here"),
         (State::Unhealthy, State::Healthy) => {
-            tracing::info!(%target, message, "a target passes from here");
+            tracing::info!(%target, result, "a target passes from here");
         }
         _ => {}
     }

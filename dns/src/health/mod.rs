@@ -8,8 +8,7 @@
 //!                                           prober
 //! ```
 //!
-//! * [`Agent`](agent::Agent) decides: inputs and times in, effects out,
-//!   nothing else.
+//! * `Agent` decides: inputs and times in, effects out, nothing else.
 //! * [`HealthAgent`] starts what performs the effects, and gives a
 //!   [`HealthHandle`] to tell it what happens. It needs no operator: then the
 //!   node goes by its own results.

@@ -6,6 +6,7 @@
 mod alone;
 mod detection;
 mod failback;
+mod kinds;
 mod many;
 #[allow(dead_code, reason = "another suite uses the rest")]
 #[path = "../operator/measure.rs"]

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::Value;
 use watershed_e2e::certs::Authority;
 use watershed_e2e::dns::{LoadOptions, QueryLoad, Question, Report};
@@ -34,6 +37,7 @@ pub struct Site {
     pub primary: Endpoint,
     pub standby: Endpoint,
     pub addresses: (IpAddr, IpAddr),
+    pub port: u16,
     question: Question,
 }
 
@@ -83,6 +87,7 @@ impl Site {
             primary,
             standby,
             addresses,
+            port,
             question: Question::new("www.example.com", "A")?,
         };
         let manifest = include_str!("site.yaml")
@@ -113,6 +118,16 @@ impl Site {
         Ok(record.await?["status"].clone())
     }
 
+    /// Edits the `EndpointSlice` of the name `app-1`.
+    pub async fn edit_slice(&self, patch: Value) -> Result<()> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.fleet.cluster.client(), "shop");
+        let patch = Patch::Merge(patch);
+        slices
+            .patch("app-1", &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
+    }
+
     /// Waits until the record's condition `Healthy` has this reason.
     pub async fn healthy(&self, reason: &str) -> Result<()> {
         let has_reason = |status: &Value| {
@@ -122,6 +137,29 @@ impl Site {
         };
         self.record(reason, has_reason).await?;
         Ok(())
+    }
+
+    /// How long after a moment each node saw the primary fail, in order; nodes
+    /// that did not are left out.
+    pub fn seen(&self, since: Timestamp) -> Result<Vec<Duration>> {
+        let target = format!("{CHECK}@{}", self.addresses.0);
+        let seen = self.fleet.nodes.iter().map(|node| {
+            let log = std::fs::read_to_string(node.process.log())?;
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut times = lines.filter_map(|line| {
+                let is_it = line["fields"]["message"] == "a target fails from here"
+                    && line["fields"]["target"] == target;
+                let time: Timestamp = line["timestamp"].as_str()?.parse().ok()?;
+                is_it.then(|| Duration::try_from(time.duration_since(since)).ok())?
+            });
+            Ok(times.next())
+        });
+        let seen: Vec<Option<Duration>> = seen.collect::<Result<_>>()?;
+        let mut seen: Vec<Duration> = seen.into_iter().flatten().collect();
+        seen.sort();
+        Ok(seen)
     }
 
     /// A steady load on all nodes that takes the two addresses and no others.

@@ -109,9 +109,12 @@ impl Seen {
         self
     }
 
-    /// Whether any checker says unhealthy, or the verdict does.
-    pub fn fails_somewhere(&self) -> bool {
-        self.state == State::Unhealthy || self.healthy_checkers < self.fresh_checkers
+    /// Whether there is more to tell than a number: a checker says unhealthy,
+    /// the verdict does, or nothing is known for a reason that is.
+    pub fn has_news(&self) -> bool {
+        let fails = self.healthy_checkers < self.fresh_checkers;
+        let unknown = self.state == State::Unknown && self.last_error.is_some();
+        self.state == State::Unhealthy || fails || unknown
     }
 }
 
@@ -345,7 +348,7 @@ pub(crate) mod tests {
         assert_eq!(together.state, State::Unhealthy);
         assert_eq!((together.healthy_checkers, together.fresh_checkers), (4, 9));
         assert_eq!(together.locations.len(), 2);
-        assert!(together.fails_somewhere());
-        assert!(!seen(State::Healthy, 4, 4, "eu").fails_somewhere());
+        assert!(together.has_news());
+        assert!(!seen(State::Healthy, 4, 4, "eu").has_news());
     }
 }

@@ -191,10 +191,8 @@ fn counts(targets: &[(Target, Seen)]) -> TargetCounts {
 
 /// Targets that fail from anywhere, unhealthy ones first.
 fn failing(input: &HealthCheckInput<'_>, targets: &[(Target, Seen)]) -> Vec<FailingTarget> {
-    let mut found: Vec<&(Target, Seen)> = targets
-        .iter()
-        .filter(|(_, seen)| seen.fails_somewhere())
-        .collect();
+    let mut found: Vec<&(Target, Seen)> =
+        targets.iter().filter(|(_, seen)| seen.has_news()).collect();
     found.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.state));
     let shown = found.into_iter().take(SHOWN);
     let shown = shown.map(|(target, seen)| {
