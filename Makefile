@@ -149,7 +149,7 @@ e2e-tools: ## Build the control plane's programs, once: ten minutes
 
 .PHONY: e2e-binaries
 e2e-binaries: ## Build the programs under test: target/debug
-	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns
+	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
 
 .PHONY: clean
 clean: ## Remove what was built

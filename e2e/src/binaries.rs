@@ -24,6 +24,14 @@ pub fn dns() -> Result<PathBuf> {
     binary("watershed-dns")
 }
 
+/// `watershed`.
+///
+/// # Errors
+/// When it is not built.
+pub fn cli() -> Result<PathBuf> {
+    binary("watershed")
+}
+
 fn binary(name: &str) -> Result<PathBuf> {
     let dir = match env::var_os(BIN_DIR) {
         Some(dir) => PathBuf::from(dir),

@@ -51,7 +51,13 @@ async fn manual_failback_waits_for_a_person() -> Result<()> {
     // So does a node that starts.
     site.fleet.add_node("late", &[]).await?;
     site.answers(false).await?;
-    release(&site).await?;
+    let shown = site.watershed(&["health", "-n", "shop"]).await?;
+    ensure!(
+        shown.contains(&site.addresses.0.to_string()) && shown.contains("standby"),
+        "{shown}"
+    );
+    let said = site.watershed(&["failback", "www", "-n", "shop"]).await?;
+    ensure!(said.contains("standby"), "{said}");
     site.answers(true).await?;
     site.record("nothing is held", |status| status["failover"][0].is_null())
         .await?;

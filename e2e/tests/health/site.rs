@@ -14,7 +14,7 @@ use watershed_e2e::certs::Authority;
 use watershed_e2e::dns::{LoadOptions, QueryLoad, Question, Report};
 use watershed_e2e::endpoint::Endpoint;
 use watershed_e2e::ports::free_port;
-use watershed_e2e::{Fleet, Setup};
+use watershed_e2e::{Fleet, Setup, binaries};
 
 /// As in the manifest.
 pub const INTERVAL: Duration = Duration::from_secs(2);
@@ -116,6 +116,18 @@ impl Site {
     pub async fn record(&self, what: &str, accept: impl Fn(&Value) -> bool) -> Result<Value> {
         let record = self.fleet.status("PolicyRecord", RECORD, what, accept);
         Ok(record.await?["status"].clone())
+    }
+
+    /// What `watershed` says to a person with this cluster.
+    pub async fn watershed(&self, args: &[&str]) -> Result<String> {
+        let mut command = std::process::Command::new(binaries::cli()?);
+        command
+            .args(args)
+            .env("KUBECONFIG", self.fleet.cluster.kubeconfig());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let (said, errors) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "watershed {args:?}: {errors}");
+        Ok(String::from_utf8(said)?)
     }
 
     /// Edits the `EndpointSlice` of the name `app-1`.
