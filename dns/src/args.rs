@@ -1,6 +1,7 @@
 //! The command line of `watershed-dns`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 use rand::Rng;
 use watershed_dns::fleet::{Identity, Membership, Operators, TlsFiles};
 use watershed_dns::health::HealthOptions;
+use watershed_dns::{Config, UdpOptions};
 use watershed_probe::Allowed;
 use watershed_proto::{Location, NEWEST_FORMAT, OLDEST_FORMAT};
 use watershed_snapshot::ResourceName;
@@ -25,6 +27,25 @@ pub(crate) struct Args {
     /// In a container it is 0.0.0.0:5353 or [::]:5353
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5353")]
     pub(crate) listen: Vec<SocketAddr>,
+
+    /// Threads that answer UDP, each with a socket of its own; by default one
+    /// for each core
+    #[arg(long, env = "WATERSHED_UDP_WORKERS", value_name = "NUMBER")]
+    udp_workers: Option<NonZeroUsize>,
+
+    /// Keep each of these threads on a core of its own
+    #[arg(long, env = "WATERSHED_PIN_CPUS")]
+    pin_cpus: bool,
+
+    /// Octets of queries that may wait at each of these sockets, as far as the
+    /// system allows
+    #[arg(
+        long,
+        env = "WATERSHED_UDP_RECEIVE_BUFFER",
+        value_name = "OCTETS",
+        default_value_t = UdpOptions::default().receive_buffer
+    )]
+    udp_receive_buffer: usize,
 
     /// Where to serve /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
@@ -169,6 +190,18 @@ impl Args {
     /// How long queries are still answered after a signal.
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds.into())
+    }
+
+    /// How queries are answered.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            udp: UdpOptions {
+                workers: self.udp_workers,
+                pin_cpus: self.pin_cpus,
+                receive_buffer: self.udp_receive_buffer,
+            },
+            ..Config::default()
+        }
     }
 
     /// How the node probes.

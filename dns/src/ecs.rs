@@ -11,6 +11,9 @@ use ipnet::IpNet;
 use thiserror::Error;
 use watershed_policy::Scope;
 
+/// Code of the option.
+pub(crate) const SUBNET: u8 = 8;
+
 /// The network in the ECS option of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSubnet {
@@ -81,22 +84,43 @@ impl ClientSubnet {
         network.filter(|network| network.prefix_len() > 0)
     }
 
-    /// The option for a reply: the query's own fields with the scope of the
-    /// answer in the family of the address.
+    /// SCOPE PREFIX-LENGTH of a reply: the scope of the answer in the family of
+    /// the address.
     ///
     /// The scope may be longer than the source prefix. RFC 7871 section 7.2.1
     /// means that as "the prefix was not specific enough", and section 7.3.1
     /// has resolvers file such an answer under the source prefix; cutting the
     /// scope would only hide that a longer source prefix gets a better answer.
-    pub(crate) fn reply_option(self, scope: Scope) -> EdnsOption {
-        let scope_len = match (self.source_len, self.address) {
+    fn scope_len(self, scope: Scope) -> u8 {
+        match (self.source_len, self.address) {
             // Nothing of the client was used, so the answer suits everyone
             // who withholds his network as well.
             (0, _) => 0,
             (_, IpAddr::V4(_)) => scope.ipv4,
             (_, IpAddr::V6(_)) => scope.ipv6,
-        };
+        }
+    }
+
+    /// The option for a reply, as hickory takes it.
+    pub(crate) fn reply_option(self, scope: Scope) -> EdnsOption {
+        let scope_len = self.scope_len(scope);
         EdnsOption::Subnet(WireSubnet::new(self.address, self.source_len, scope_len))
+    }
+
+    /// Writes the option for a reply, code and length included.
+    pub(crate) fn write_reply_option(self, scope: Scope, octets: &mut Vec<u8>) {
+        let needed = self.source_len.div_ceil(8);
+        let family = match self.address {
+            IpAddr::V4(_) => 1,
+            IpAddr::V6(_) => 2,
+        };
+        octets.extend_from_slice(&[0, SUBNET, 0, 4 + needed, 0, family]);
+        octets.extend_from_slice(&[self.source_len, self.scope_len(scope)]);
+        let needed = usize::from(needed);
+        match self.address {
+            IpAddr::V4(address) => octets.extend(address.octets().iter().take(needed)),
+            IpAddr::V6(address) => octets.extend(address.octets().iter().take(needed)),
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! EDNS of a query and of its reply (RFC 6891).
 
 use hickory_proto::op::Edns;
-use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_server::zone_handler::MessageRequest;
 use watershed_policy::Scope;
 
-use crate::ecs::{ClientSubnet, EcsError};
+use crate::ecs::{ClientSubnet, EcsError, SUBNET};
 
 /// Payload that every requestor takes without EDNS (RFC 1035 section 2.3.4).
 const PLAIN_PAYLOAD: u16 = 512;
 /// Type number of the OPT pseudo-record.
 const OPT: u16 = 41;
+/// The bit DO among the flags in the TTL field of OPT.
+const DNSSEC_OK: u8 = 0x80;
 
 /// What the OPT record of a query asks for.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,26 @@ impl QueryEdns {
             version: edns.version(),
             payload: edns.max_payload(),
             dnssec_ok: edns.flags().dnssec_ok,
-            subnet: client_subnet(packet),
+            subnet: client_subnet(opt_data(packet).unwrap_or_default()),
+        })
+    }
+
+    /// Reads an OPT record that is all of `octets` and as resolvers send it:
+    /// at the root, of version 0, with no flag but DO, and with well-formed
+    /// options. `None` for any other.
+    pub(crate) fn read_plain(octets: &[u8]) -> Option<Self> {
+        let [0, 0, 41, high, low, 0, 0, flags, 0, data @ ..] = octets else {
+            return None;
+        };
+        let (len, options) = split_u16(data)?;
+        if flags & !DNSSEC_OK != 0 || usize::from(len) != options.len() {
+            return None;
+        }
+        Some(Self {
+            version: 0,
+            payload: u16::from_be_bytes([*high, *low]),
+            dnssec_ok: *flags == DNSSEC_OK,
+            subnet: Ok(client_subnet(options).ok()?),
         })
     }
 
@@ -48,6 +68,29 @@ impl QueryEdns {
         }
         edns
     }
+
+    /// Writes the OPT record for a reply, the same as [`QueryEdns::reply`].
+    /// `rcode_high` are the upper bits of the response code.
+    pub(crate) fn write_reply(
+        self,
+        own_payload: u16,
+        scope: Scope,
+        rcode_high: u8,
+        octets: &mut Vec<u8>,
+    ) {
+        let [high, low] = own_payload.to_be_bytes();
+        let flags = if self.dnssec_ok { DNSSEC_OK } else { 0 };
+        let [_, opt] = OPT.to_be_bytes();
+        octets.extend_from_slice(&[0, 0, opt, high, low, rcode_high, 0, flags, 0]);
+        let length_at = octets.len();
+        octets.extend_from_slice(&[0, 0]);
+        if let Ok(Some(subnet)) = self.subnet {
+            subnet.write_reply_option(scope, octets);
+            // One option of at most 24 octets.
+            let written = octets.len() - length_at - 2;
+            octets[length_at + 1] = u8::try_from(written).unwrap_or_default();
+        }
+    }
 }
 
 /// Most octets of a UDP reply: what the requestor takes, but no more than
@@ -57,14 +100,14 @@ pub(crate) fn udp_limit(edns: Option<QueryEdns>, own_payload: u16) -> u16 {
     asked.clamp(PLAIN_PAYLOAD, own_payload.max(PLAIN_PAYLOAD))
 }
 
-/// The ECS option of a packet. Of several the last would win in hickory; one
+/// The ECS option among others. Of several the last would win in hickory; one
 /// that is malformed makes the query malformed, and so do two.
-fn client_subnet(packet: &[u8]) -> Result<Option<ClientSubnet>, EcsError> {
-    let mut rest = opt_data(packet).unwrap_or_default();
+fn client_subnet(options: &[u8]) -> Result<Option<ClientSubnet>, EcsError> {
+    let mut rest = options;
     let mut found = None;
     while !rest.is_empty() {
         let (code, data, tail) = split_option(rest).ok_or(EcsError::Short)?;
-        if code == u16::from(EdnsCode::Subnet) {
+        if code == u16::from(SUBNET) {
             let subnet = ClientSubnet::from_query(data)?;
             if found.replace(subnet).is_some() {
                 return Err(EcsError::Repeated);

@@ -32,6 +32,8 @@ mod responder;
 mod screen;
 mod server;
 mod state;
+mod udp;
+mod writer;
 
 pub use counts::QueryCounts;
 pub use ecs::{ClientSubnet, EcsError};
@@ -43,3 +45,4 @@ pub use reply::{Decided, Rcode, Records, Reply};
 pub use responder::answer;
 pub use server::{Listener, ServerError};
 pub use state::{HostnameAddresses, State};
+pub use udp::{Path, UdpOptions, UdpResponder};

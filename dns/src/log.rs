@@ -10,6 +10,11 @@ use crate::reply::{Decided, Reply};
 /// The log's own target, so that it can be turned on alone.
 const TARGET: &str = "watershed_dns::query";
 
+/// Whether queries are logged.
+pub(crate) fn is_enabled() -> bool {
+    enabled!(target: TARGET, Level::DEBUG)
+}
+
 /// Logs one query at debug level: the fields of Route 53's query log that
 /// apply here, and which policy decided what.
 pub(crate) fn query(
@@ -18,7 +23,7 @@ pub(crate) fn query(
     edns: Option<QueryEdns>,
     reply: &Reply<'_>,
 ) {
-    if !enabled!(target: TARGET, Level::DEBUG) {
+    if !is_enabled() {
         return;
     }
     let question = request.queries.queries().first();

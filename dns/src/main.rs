@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use watershed_dns::fleet::{self, Readiness, Running};
-use watershed_dns::{Config, Listener, Node, ServerError};
+use watershed_dns::{Listener, Node, ServerError};
 use watershed_geo::{GeoDatabase, LatencyTable};
 
 use args::{Args, LogFormat};
@@ -62,7 +62,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
 async fn run(args: &Args) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let node = Node::new(Config::default());
+    let node = Node::new(args.config());
     read_location_data(args, &node)?;
     let running = args.membership()?.start(&node)?;
     let mut listeners = bind(args, &node).await?;

@@ -1,4 +1,4 @@
-//! Replies as DNS messages, and how they are made to fit.
+//! Replies as the messages that hickory-server sends by TCP.
 
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Metadata, ResponseCode};
@@ -66,16 +66,6 @@ impl OutgoingMessage {
         Ok(())
     }
 
-    /// Cuts a UDP reply that is longer than `limit` octets: TC is set and all
-    /// sections but the question and OPT are dropped. Part of an RRset would
-    /// only tempt (RFC 2181 section 9), and the client asks again by TCP.
-    pub(crate) fn truncate_to(&mut self, limit: u16, queries: &Queries) {
-        if !self.fits(limit, queries) {
-            self.clear();
-            self.metadata.truncation = true;
-        }
-    }
-
     /// Gives up on a TCP reply that no message can hold.
     pub(crate) fn fail_beyond(&mut self, limit: u16, queries: &Queries) {
         if !self.fits(limit, queries) {
@@ -124,11 +114,6 @@ impl OutgoingMessage {
             return Err(ProtoError::Message("the reply exceeds 65535 octets"));
         }
         Ok(octets)
-    }
-
-    /// The wire form, or `None` when even an error reply cannot be encoded.
-    pub(crate) fn into_octets(self, queries: &Queries) -> Option<Vec<u8>> {
-        self.encode(queries).ok()
     }
 
     /// The form in which hickory-server takes it.

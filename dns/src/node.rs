@@ -12,6 +12,7 @@ use crate::handler::{Handler, Transport};
 use crate::health::Verdicts;
 use crate::server::{Listener, ServerError};
 use crate::state::{HostnameAddresses, StateCell};
+use crate::udp::{UdpOptions, UdpResponder};
 
 /// How a node serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Config {
     /// A TCP connection that sends no query for so long is closed (RFC 7766
     /// section 6.2.3 advises some seconds).
     pub tcp_idle: Duration,
+    /// How UDP is served.
+    pub udp: UdpOptions,
 }
 
 impl Default for Config {
@@ -29,6 +32,7 @@ impl Default for Config {
         Self {
             udp_payload: 1232,
             tcp_idle: Duration::from_secs(10),
+            udp: UdpOptions::default(),
         }
     }
 }
@@ -102,7 +106,8 @@ impl Node {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(&self, address: SocketAddr) -> Result<Listener, ServerError> {
-        Listener::bind(address, self.handler(), self.config.tcp_idle).await
+        let Config { udp, tcp_idle, .. } = self.config;
+        Listener::bind(address, self.handler(), udp, tcp_idle).await
     }
 
     /// Answers one packet, without a socket: what listeners do with it.
@@ -114,6 +119,12 @@ impl Node {
         transport: Transport,
     ) -> Option<Vec<u8>> {
         self.handler().handle_packet(packet, source, transport)
+    }
+
+    /// Answers datagrams one after the other, without a socket: what each
+    /// thread of a listener does with them.
+    pub fn udp_responder(&self) -> UdpResponder {
+        UdpResponder::new(self.handler())
     }
 
     /// How many queries were answered, and how.

@@ -39,6 +39,19 @@ impl Rcode {
             Self::BadVers => "BADVERS",
         }
     }
+
+    /// The number of the IANA registry.
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::NoError => 0,
+            Self::FormErr => 1,
+            Self::ServFail => 2,
+            Self::NxDomain => 3,
+            Self::NotImp => 4,
+            Self::Refused => 5,
+            Self::BadVers => 16,
+        }
+    }
 }
 
 impl From<Rcode> for ResponseCode {

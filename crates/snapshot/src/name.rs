@@ -167,7 +167,12 @@ impl OwnerName {
     /// The wire forms of this name and of every name above it, down to the
     /// root: the keys to look an ancestor up without making a new name.
     pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::successors(Some(&*self.0), |suffix| match suffix {
+        Self::suffixes_of(&self.0)
+    }
+
+    /// As [`OwnerName::suffixes`], of an uncompressed wire form.
+    pub fn suffixes_of(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::successors(Some(wire), |suffix| match suffix {
             [0] | [] => None,
             [len, rest @ ..] => rest.get(usize::from(*len)..),
         })

@@ -36,7 +36,12 @@ impl Snapshot {
 
     /// The zone whose apex is the closest at or above `name`.
     pub fn zone_for(&self, name: &OwnerName) -> Option<&Arc<Zone>> {
-        name.suffixes().find_map(|suffix| self.zones.get(suffix))
+        self.zone_for_wire(name.as_wire())
+    }
+
+    /// As [`Snapshot::zone_for`], by uncompressed wire form in lower case.
+    pub fn zone_for_wire(&self, name: &[u8]) -> Option<&Arc<Zone>> {
+        OwnerName::suffixes_of(name).find_map(|suffix| self.zones.get(suffix))
     }
 }
 

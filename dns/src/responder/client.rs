@@ -9,14 +9,14 @@ use crate::state::State;
 
 /// The client of a query. The location is looked up only when a policy needs
 /// it, and once.
-pub(super) struct QueryClient<'s> {
+pub(crate) struct QueryClient<'s> {
     state: &'s State,
     network: ClientNetwork,
     client: OnceCell<Client>,
 }
 
 impl<'s> QueryClient<'s> {
-    pub(super) fn new(state: &'s State, network: ClientNetwork) -> Self {
+    pub(crate) fn new(state: &'s State, network: ClientNetwork) -> Self {
         Self {
             state,
             network,
@@ -27,7 +27,7 @@ impl<'s> QueryClient<'s> {
     /// The client with its location. One that withholds its network is like
     /// one that no database knows (RFC 7871 section 7.1.2 forbids to go by
     /// more than it gives).
-    pub(super) fn get(&self) -> &Client {
+    pub(crate) fn get(&self) -> &Client {
         self.client.get_or_init(|| match self.network {
             ClientNetwork::Withheld => Client::default(),
             ClientNetwork::Known(network) => Client {

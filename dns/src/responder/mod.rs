@@ -1,7 +1,7 @@
 //! What a question gets: the meaning of an answer, without any transport.
 
-mod client;
-mod lookup;
+pub(crate) mod client;
+pub(crate) mod lookup;
 mod policy;
 
 use watershed_snapshot::record_type::{A, AAAA, CNAME, HINFO, SOA};
@@ -97,7 +97,7 @@ impl<'s> Walk<'_, 's> {
             }
             *self.lookups -= 1;
             let snapshot = &self.state.snapshot;
-            let Some(zone) = lookup::zone_for(snapshot, &name, self.record_type) else {
+            let Some(zone) = lookup::zone_for(snapshot, name.as_wire(), self.record_type) else {
                 return End::Outside(name);
             };
             match self.at(zone, &name) {
@@ -119,7 +119,7 @@ impl<'s> Walk<'_, 's> {
     /// Takes what `zone` has for `name`.
     fn at(&mut self, zone: &'s Zone, name: &OwnerName) -> Step {
         self.reply.zone.get_or_insert(&zone.apex);
-        let node = match lookup::lookup(zone, name, self.record_type) {
+        let node = match lookup::lookup(zone, name.as_wire(), self.record_type) {
             Lookup::Delegation(ns, labels) => {
                 self.refer(zone, name, ns, labels);
                 return Step::End(End::Delegated(name.clone()));

@@ -10,5 +10,7 @@ mod answers;
 mod clients;
 mod common;
 mod log;
+mod paths;
 mod protocol;
+mod udp;
 mod wire;

@@ -1,0 +1,175 @@
+//! Answers written straight into the reply, without anything in between.
+//!
+//! It does for ordinary answers what [`responder::answer`] does for all, and
+//! leaves every other to that: referrals, CNAME records, alias targets.
+//!
+//! [`responder::answer`]: crate::responder::answer
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+use watershed_policy::{Scope, Value, View};
+use watershed_snapshot::record_type::{CNAME, SOA};
+use watershed_snapshot::{Binding, Zone};
+
+use super::query::PlainQuery;
+use crate::edns::udp_limit;
+use crate::handler::Draw;
+use crate::query::ClientNetwork;
+use crate::reply::Rcode;
+use crate::responder::client::QueryClient;
+use crate::responder::lookup::{self, Lookup};
+use crate::state::State;
+use crate::writer::{Asked, Limit, MessageWriter, Outcome, Section};
+
+/// A query and what its answer depends on.
+pub(super) struct Ask<'a> {
+    pub(super) state: &'a State,
+    pub(super) query: &'a PlainQuery<'a>,
+    /// QNAME in lower case.
+    pub(super) name: &'a [u8],
+    pub(super) source: IpAddr,
+    pub(super) udp_payload: u16,
+}
+
+/// Writes the reply into `octets`; `None` when it is not an ordinary one, and
+/// nothing of `octets` is of use.
+///
+/// Answers that are signed will come from a cache of signatures here: what is
+/// signed is an RRset, so after the choice and before the records are written.
+pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Option<Rcode> {
+    let query = ask.query;
+    let mut writer = MessageWriter::new(
+        octets,
+        Asked {
+            id: query.id,
+            flags: query.flags,
+            question: Some(query.question),
+            edns: query.edns,
+        },
+    );
+    let (rcode, scope) = sections(ask, draw, &mut writer)?;
+    writer.finish(&Outcome {
+        rcode,
+        authoritative: rcode != Rcode::Refused,
+        scope,
+        own_payload: ask.udp_payload,
+        limit: Limit::Truncate(udp_limit(query.edns, ask.udp_payload)),
+    });
+    Some(rcode)
+}
+
+fn sections(
+    ask: &Ask<'_>,
+    draw: Draw<'_>,
+    writer: &mut MessageWriter<'_, '_>,
+) -> Option<(Rcode, Scope)> {
+    let record_type = ask.query.record_type;
+    let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.name, record_type) else {
+        return Some((Rcode::Refused, Scope::default()));
+    };
+    let node = match lookup::lookup(zone, ask.name, record_type) {
+        Lookup::Node(node) => node,
+        Lookup::NoName => {
+            negative(ask, zone, writer);
+            return Some((Rcode::NxDomain, Scope::default()));
+        }
+        Lookup::Delegation(..) => return None,
+    };
+    if let Some(set) = node.rrset(record_type) {
+        for data in &set.rdata {
+            writer.record_of_question(Section::Answer, 0, (record_type, set.ttl), data);
+        }
+    } else if let Some(binding) = node.policy(record_type) {
+        return decide(ask, zone, binding, draw, writer);
+    } else if node.has(CNAME) {
+        return None;
+    } else {
+        negative(ask, zone, writer);
+    }
+    Some((Rcode::NoError, Scope::default()))
+}
+
+/// The SOA record that says how long the absence may be cached.
+fn negative(ask: &Ask<'_>, zone: &Zone, writer: &mut MessageWriter<'_, '_>) {
+    let apex = ask.name.len() - zone.apex.as_wire().len();
+    for data in &zone.soa.rdata {
+        writer.record_of_question(Section::Authority, apex, (SOA, zone.negative_ttl), data);
+    }
+}
+
+fn decide(
+    ask: &Ask<'_>,
+    zone: &Zone,
+    binding: &Binding,
+    mut draw: Draw<'_>,
+    writer: &mut MessageWriter<'_, '_>,
+) -> Option<(Rcode, Scope)> {
+    let record_type = ask.query.record_type;
+    let policy = &binding.version.policy;
+    let subnet = ask.query.edns.and_then(|edns| edns.subnet.ok().flatten());
+    let client = QueryClient::new(ask.state, ClientNetwork::new(subnet, ask.source));
+    let view = View {
+        client: client.get(),
+        health: &ask.state.health_of(binding),
+        latency: ask.state.latency_source(),
+    };
+    let decision = policy.decide(record_type, &view, &mut draw, &mut ());
+    let mut values = Values::default();
+    for endpoint in &decision.endpoints {
+        for value in policy.endpoint(*endpoint).values_of(record_type) {
+            values.add(Data::of(value)?);
+        }
+    }
+    if record_type == CNAME {
+        // A name has one canonical name.
+        values.0.truncate(1);
+    }
+    if values.0.is_empty() {
+        negative(ask, zone, writer);
+    }
+    let ttl = ask.state.ttl_of(binding);
+    for data in &values.0 {
+        writer.record_of_question(Section::Answer, 0, (record_type, ttl), data.octets());
+    }
+    Some((Rcode::NoError, decision.scope))
+}
+
+/// The data of an RRset, which is a set: endpoints may share a value.
+#[derive(Default)]
+struct Values<'s>(SmallVec<[Data<'s>; 16]>);
+
+impl<'s> Values<'s> {
+    fn add(&mut self, data: Data<'s>) {
+        if !self.0.iter().any(|held| held.octets() == data.octets()) {
+            self.0.push(data);
+        }
+    }
+}
+
+/// The data of one record.
+enum Data<'s> {
+    Ipv4([u8; 4]),
+    Ipv6([u8; 16]),
+    Held(&'s [u8]),
+}
+
+impl<'s> Data<'s> {
+    /// `None` for a host name: an alias target, or that of a CNAME record.
+    fn of(value: &'s Value) -> Option<Self> {
+        match value {
+            Value::Ipv4(address) => Some(Self::Ipv4(address.octets())),
+            Value::Ipv6(address) => Some(Self::Ipv6(address.octets())),
+            Value::Rdata { wire, .. } => Some(Self::Held(wire)),
+            Value::Hostname(_) => None,
+        }
+    }
+
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Ipv4(octets) => octets,
+            Self::Ipv6(octets) => octets,
+            Self::Held(octets) => octets,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One datagram in, one reply out.
+
+use std::net::SocketAddr;
+
+use super::answer::{self, Ask};
+use super::query::{MAX_NAME, PlainQuery};
+use crate::counts::ThreadCounts;
+use crate::handler::{self, Draw, Handler, Transport};
+use crate::log;
+use crate::state::State;
+
+/// How a datagram was dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// It was an ordinary query, answered without allocating anything.
+    Fast,
+    /// It was something else, answered by the full responder.
+    Full,
+    /// It gets no reply.
+    Silent,
+}
+
+/// Answers datagrams, one after the other, as one worker thread does. What it
+/// needs for that is made once.
+pub struct UdpResponder {
+    pub(super) handler: Handler,
+    counts: ThreadCounts,
+    name: Box<[u8; MAX_NAME]>,
+}
+
+impl UdpResponder {
+    pub(crate) fn new(handler: Handler) -> Self {
+        Self {
+            counts: handler.counts.of_thread(),
+            handler,
+            name: Box::new([0; MAX_NAME]),
+        }
+    }
+
+    /// Answers one datagram by the state of this moment. The reply replaces
+    /// what is in `reply`.
+    pub fn answer(&mut self, packet: &[u8], source: SocketAddr, reply: &mut Vec<u8>) -> Path {
+        self.answer_with(packet, source, &mut handler::draw, reply)
+    }
+
+    /// The same with draws of the caller's: `draw` gives a number below its
+    /// argument.
+    pub fn answer_with(
+        &mut self,
+        packet: &[u8],
+        source: SocketAddr,
+        draw: &mut dyn FnMut(u64) -> u64,
+        reply: &mut Vec<u8>,
+    ) -> Path {
+        let cell = std::sync::Arc::clone(&self.handler.state);
+        self.answer_from(&cell.load(), packet, source, draw, reply)
+    }
+
+    /// The same with the draws of the caller, by the full responder alone: for
+    /// comparison.
+    pub fn answer_fully(
+        &mut self,
+        packet: &[u8],
+        source: SocketAddr,
+        draw: &mut dyn FnMut(u64) -> u64,
+        reply: &mut Vec<u8>,
+    ) -> Path {
+        let transport = Transport::Udp;
+        let handler = &self.handler;
+        if handler.write_reply(packet, source, transport, draw, reply) {
+            Path::Full
+        } else {
+            Path::Silent
+        }
+    }
+
+    /// Answers by a state that was loaded for a whole batch.
+    pub(super) fn answer_from(
+        &mut self,
+        state: &State,
+        packet: &[u8],
+        source: SocketAddr,
+        draw: Draw<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Path {
+        // The log wants more than the fast path knows.
+        if !log::is_enabled()
+            && let Some(path) = self.answer_plain(state, packet, source, draw, reply)
+        {
+            return path;
+        }
+        self.answer_fully(packet, source, draw, reply)
+    }
+
+    fn answer_plain(
+        &mut self,
+        state: &State,
+        packet: &[u8],
+        source: SocketAddr,
+        draw: Draw<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Option<Path> {
+        let query = PlainQuery::read(packet)?;
+        let name = self.name.get_mut(..query.name.len())?;
+        name.copy_from_slice(query.name);
+        // Length octets are below the letters, so they stay.
+        name.make_ascii_lowercase();
+        let ask = Ask {
+            state,
+            query: &query,
+            name,
+            source: source.ip(),
+            udp_payload: self.handler.udp_payload,
+        };
+        let rcode = answer::write(&ask, draw, reply)?;
+        self.counts.add(Transport::Udp, rcode);
+        Some(Path::Fast)
+    }
+}

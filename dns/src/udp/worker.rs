@@ -1,0 +1,99 @@
+//! One thread that answers what comes to one socket.
+
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+
+use super::batch::{BATCH, Peer, Receiver, Sender};
+use super::responder::{Path, UdpResponder};
+use super::socket;
+use crate::handler;
+
+/// A socket and what answers for it.
+pub(super) struct Worker {
+    pub(super) socket: UdpSocket,
+    pub(super) responder: UdpResponder,
+    /// Readable when the worker shall stop.
+    pub(super) stop: Arc<EventFd>,
+}
+
+impl Worker {
+    /// Answers until told to stop, and then what had come before.
+    ///
+    /// # Errors
+    /// When the socket cannot be used any more.
+    pub(super) fn run<P: Peer>(mut self) -> Result<(), Errno> {
+        let address = self.socket.local_addr();
+        let several = address.is_ok_and(|address| socket::is_wildcard(&address));
+        let mut receiver = Receiver::<P>::new(several);
+        let mut sender = Sender::new(self.responder.handler.udp_payload.into());
+        let mut stopping = false;
+        loop {
+            let count = self.serve_batch(&mut receiver, &mut sender)?;
+            if count == BATCH {
+                // There may be more: this is no time to look elsewhere.
+                continue;
+            }
+            if stopping && count == 0 {
+                return Ok(());
+            }
+            stopping = stopping || self.wait()?;
+        }
+    }
+
+    /// Answers what has come, and returns how much that was.
+    fn serve_batch<P: Peer>(
+        &mut self,
+        receiver: &mut Receiver<P>,
+        sender: &mut Sender<P>,
+    ) -> Result<usize, Errno> {
+        let responder = &mut self.responder;
+        let cell = Arc::clone(&responder.handler.state);
+        // Loaded when the first datagram is there, so that none is answered by
+        // what was replaced before it came.
+        let mut state = None;
+        let result = receiver.receive(&self.socket, |datagram| {
+            let state = state.get_or_insert_with(|| cell.load());
+            let source = datagram.peer.standard();
+            sender.reply(datagram, |reply| {
+                let mut draw = handler::draw;
+                // What one datagram breaks costs that datagram alone.
+                let answered = catch_unwind(AssertUnwindSafe(|| {
+                    responder.answer_from(state, datagram.octets, source, &mut draw, reply)
+                }));
+                !matches!(answered, Ok(Path::Silent) | Err(_))
+            });
+        });
+        sender.send(&self.socket);
+        match result {
+            Err(error) if is_passing(error) => Ok(0),
+            result => result,
+        }
+    }
+
+    /// Waits until something has come; true when it is time to stop.
+    fn wait(&self) -> Result<bool, Errno> {
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = [readable(self.socket.as_fd()), readable(self.stop.as_fd())];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => Ok(fds[1].any().unwrap_or_default()),
+            Err(Errno::EINTR) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Nothing has come, or the system is short of something, or a reply before
+/// met an unreachable host: none says anything of the socket.
+fn is_passing(error: Errno) -> bool {
+    use Errno::{EAGAIN, ECONNREFUSED, EHOSTUNREACH, EINTR, ENETUNREACH, ENOBUFS, ENOMEM};
+    matches!(
+        error,
+        EAGAIN | EINTR | ECONNREFUSED | EHOSTUNREACH | ENETUNREACH | ENOBUFS | ENOMEM
+    )
+}

@@ -1,0 +1,62 @@
+//! Ordinary answers allocate nothing. A binary of its own, for what other
+//! tests allocate would count as well.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+#[path = "server/common.rs"]
+#[allow(dead_code, reason = "made for the tests of the server")]
+mod common;
+
+use std::alloc::System;
+
+use common::{A, AAAA, MX, TXT, node, query, query_for, resolver};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use watershed_dns::Path;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn ordinary_answers_allocate_nothing() {
+    let mut responder = node().udp_responder();
+    let mut reply = Vec::with_capacity(4096);
+    for (qname, qtype) in [
+        ("static.example.com.", A),
+        ("static.example.com.", MX),
+        ("www.example.com.", A),
+        ("www.example.com.", AAAA),
+        ("country.example.com.", A),
+        ("multi.example.com.", A),
+        ("mail.example.com.", MX),
+        ("x.wild.example.com.", A),
+        ("any.policy.example.com.", A),
+        ("missing.example.com.", A),
+        ("a.b.c.missing.example.com.", A),
+        ("medium.example.com.", TXT),
+        ("example.org.", A),
+    ] {
+        for message in [
+            query(qname, qtype),
+            query_for(qname, qtype, "198.51.100.0/24"),
+        ] {
+            let packet = message.to_vec().unwrap();
+            // The first makes what is made once, such as the thread's draws.
+            responder.answer(&packet, resolver(), &mut reply);
+            let region = Region::new(ALLOCATOR);
+            for _ in 0..10 {
+                let path = responder.answer(&packet, resolver(), &mut reply);
+                assert_eq!(path, Path::Fast, "{qname}");
+            }
+            let change = region.change();
+            assert_eq!(
+                (change.allocations, change.reallocations),
+                (0, 0),
+                "{qname}"
+            );
+        }
+    }
+}
