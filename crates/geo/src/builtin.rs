@@ -1,7 +1,8 @@
 //! The built-in country table: which country's registry an address was
 //! allocated in.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use watershed_policy::{Continent, CountryCode, Location};
@@ -14,8 +15,11 @@ static DATA: &[u8] = include_bytes!("../data/allocations.bin");
 
 static TABLE: LazyLock<Allocations> = LazyLock::new(|| Allocations::read(DATA).unwrap_or_default());
 
-/// The ranges where they lie in the program's image: nothing is unpacked, so
-/// that a command that makes one lookup pays for one lookup.
+/// Where the IPv4 ranges of each first two octets begin, so that a lookup
+/// searches a few of them and not all.
+static IPV4_INDEX: LazyLock<Box<[u32]>> = LazyLock::new(|| index(TABLE.ipv4.starts));
+
+/// The ranges where they lie in the program's image: nothing is unpacked.
 #[derive(Default)]
 struct Allocations {
     origin: &'static str,
@@ -43,9 +47,15 @@ enum Holder {
 pub(crate) fn lookup(address: IpAddr) -> Location {
     let table = &*TABLE;
     let (holder, prefix_len) = match address {
-        IpAddr::V4(address) => table.ipv4.find(u32::from(address).into(), 32),
+        IpAddr::V4(address) => {
+            let among = ipv4_ranges(address);
+            table.ipv4.find(among, u32::from(address).into(), 32)
+        }
         // Allocations are of a /64 at least: the lower half does not matter.
-        IpAddr::V6(address) => table.ipv6.find(u128::from(address) >> 64, 64),
+        IpAddr::V6(address) => {
+            let all = 0..table.ipv6.starts.len();
+            table.ipv6.find(all, u128::from(address) >> 64, 64)
+        }
     };
     let mut location = match holder.and_then(|index| table.countries.get(index)) {
         Some(Holder::Country(country)) => Location {
@@ -76,11 +86,12 @@ pub(crate) fn describe() -> String {
 
 impl<const N: usize> Ranges<N> {
     /// Index of the holder of `address`, and the length of the widest prefix
-    /// around it within its range; both are `width` bits wide.
-    fn find(&self, address: u128, width: u8) -> (Option<usize>, u8) {
-        let next = self
-            .starts
-            .partition_point(|start| number(start) <= address);
+    /// around it within its range; both are `width` bits wide. The first range
+    /// that begins after it is looked for `among` these, or follows them.
+    fn find(&self, among: Range<usize>, address: u128, width: u8) -> (Option<usize>, u8) {
+        let before = among.start;
+        let among = self.starts.get(among).unwrap_or_default();
+        let next = before + among.partition_point(|start| number(start) <= address);
         let Some(index) = next.checked_sub(1) else {
             return (None, width);
         };
@@ -92,6 +103,28 @@ impl<const N: usize> Ranges<N> {
         let holder = self.holders.get(index).copied().map(usize::from);
         (holder, prefix::widest(address, first, last, width))
     }
+}
+
+/// The ranges that begin at an address of the same first two octets.
+fn ipv4_ranges(address: Ipv4Addr) -> Range<usize> {
+    let [first, second, ..] = address.octets();
+    let high = usize::from(u16::from_be_bytes([first, second]));
+    let at = |high: usize| IPV4_INDEX.get(high).map_or(0, |at| *at as usize);
+    at(high)..at(high + 1)
+}
+
+/// For each value of the upper 16 bits, and one beyond, how many ranges begin
+/// below it.
+fn index(starts: &[[u8; 4]]) -> Box<[u32]> {
+    let mut index = Vec::with_capacity((1 << 16) + 1);
+    for (count, start) in (0..).zip(starts) {
+        let [.., second, first] = *start;
+        let high = usize::from(u16::from_be_bytes([first, second]));
+        index.resize(index.len().max(high + 1), count);
+    }
+    let all = u32::try_from(starts.len()).unwrap_or(u32::MAX);
+    index.resize((1 << 16) + 1, all);
+    index.into()
 }
 
 fn number<const N: usize>(bytes: &[u8; N]) -> u128 {

@@ -62,6 +62,7 @@ fn assemble(document: &Document, graph: &Graph<'_>) -> Option<Policy> {
         start: names.node(document.start.as_ref()?)?,
         drains: document.endpoints.iter().any(|endpoint| endpoint.drain),
         looks_at_client: looks_at_client(&rules),
+        looks_at_location: rules.iter().any(Rule::looks_at_location),
         rules,
         endpoints,
         checks: names.checks,

@@ -98,22 +98,30 @@ impl Policy {
         drawn: usize,
     ) {
         let undrawn = shares.iter().filter(|(index, _)| *index != drawn);
-        let mut waiting: Vec<Node> = undrawn.map(|(i, _)| rule.branches[*i].target).collect();
+        let undrawn = undrawn.map(|(index, _)| rule.branches[*index].target);
+        let mut waiting: SmallVec<[RuleId; 8]> = undrawn.filter_map(|n| self.looking(n)).collect();
         let mut seen: SmallVec<[RuleId; 8]> = SmallVec::new();
-        while let Some(node) = waiting.pop() {
-            let Node::Rule(id) = node else { continue };
-            if !self.looks_at_client[id.index()] || seen.contains(&id) {
+        while let Some(id) = waiting.pop() {
+            if seen.contains(&id) {
                 continue;
             }
             seen.push(id);
-            let branches = &self.rule(id).branches;
+            let target = |index: usize| self.looking(self.rule(id).branches[index].target);
             match evaluator.evaluate(id).choice {
-                Choice::One(index) => waiting.push(branches[index].target),
+                Choice::One(index) => waiting.extend(target(index)),
                 Choice::Weighted(shares) => {
-                    waiting.extend(shares.iter().map(|(index, _)| branches[*index].target));
+                    waiting.extend(shares.iter().filter_map(|(index, _)| target(*index)));
                 }
                 Choice::Nothing | Choice::Several { .. } => {}
             }
+        }
+    }
+
+    /// The rule, if it or one that it leads to looks at the client.
+    fn looking(&self, node: Node) -> Option<RuleId> {
+        match node {
+            Node::Rule(id) if self.looks_at_client[id.index()] => Some(id),
+            Node::Rule(_) | Node::Endpoint(_) => None,
         }
     }
 }

@@ -90,19 +90,39 @@ pub(crate) struct Evaluator<'a> {
     policy: &'a Policy,
     record_type: u16,
     view: &'a View<'a>,
-    states: SmallVec<[Option<State>; 16]>,
+    states: SmallVec<[Option<State>; 32]>,
     pub(crate) dependence: Dependence,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(policy: &'a Policy, record_type: u16, view: &'a View<'a>) -> Self {
+        let mut states = SmallVec::from_slice(view.health.states());
+        // Health of another policy may know more or fewer rules.
+        states.resize(policy.rules.len(), None);
         Self {
             policy,
             record_type,
             view,
-            states: SmallVec::from_elem(None, policy.rules.len()),
+            states,
             dependence: Dependence::default(),
         }
+    }
+
+    /// The states of all rules that are the same for every client and record
+    /// type; `None` for the others.
+    pub(crate) fn fixed_states(policy: &'a Policy, view: &'a View<'a>) -> Box<[Option<State>]> {
+        let mut evaluator = Self::new(policy, 0, view);
+        // Children come first, so that theirs are known.
+        for (index, rule) in policy.rules.iter().enumerate() {
+            let below = rule.branches.iter().all(|branch| match branch.target {
+                Node::Rule(id) => evaluator.states[id.index()].is_some(),
+                Node::Endpoint(_) => true,
+            });
+            if below && rule.applies_alike() {
+                evaluator.settle(RuleId::new(index));
+            }
+        }
+        evaluator.states.into_vec().into()
     }
 
     pub(crate) fn policy(&self) -> &'a Policy {
@@ -118,8 +138,9 @@ impl<'a> Evaluator<'a> {
         let rule = &self.policy.rules[id.index()];
         self.dependence.merge(self.selection_dependence(rule));
         let applicable = self.applicable(id, rule);
-        let eligible = self.eligible(rule, &applicable);
-        let (candidates, fallback) = self.healthy_or_all(rule, &eligible);
+        let staying = self.staying(rule, &applicable);
+        let eligible = staying.as_ref().unwrap_or(&applicable);
+        let (candidates, fallback) = self.healthy_or_all(rule, eligible);
         let choice = self.choose(rule, &candidates);
         Evaluation {
             drained: eligible.len() < applicable.len(),
@@ -160,6 +181,9 @@ impl<'a> Evaluator<'a> {
     /// when all that apply are. Depth first with an explicit stack, for a
     /// document may be deeper than a thread's stack.
     fn rule_state(&mut self, root: RuleId) -> State {
+        if let Some(state) = self.states[root.index()] {
+            return state;
+        }
         let mut stack: SmallVec<[(RuleId, usize); 16]> = SmallVec::new();
         stack.push((root, 0));
         while let Some((id, next)) = stack.pop() {
@@ -287,24 +311,21 @@ impl<'a> Evaluator<'a> {
         serving.map(|(index, _)| index).collect()
     }
 
-    /// The applicable branches that do not drain; all when all drain.
-    fn eligible(&mut self, rule: &Rule, applicable: &Branches) -> Branches {
+    /// The applicable branches that do not drain; `None` when all are eligible:
+    /// because none drains, or because all do.
+    fn staying(&mut self, rule: &Rule, applicable: &Branches) -> Option<Branches> {
         if !self.policy.drains {
-            return applicable.clone();
+            return None;
         }
-        let mut eligible = Branches::new();
+        let mut staying = Branches::new();
         for &index in applicable {
             let state = self.branch_state(&rule.branches[index]);
             self.dependence.merge(state.dependence);
             if !state.draining {
-                eligible.push(index);
+                staying.push(index);
             }
         }
-        if eligible.is_empty() {
-            applicable.clone()
-        } else {
-            eligible
-        }
+        (!staying.is_empty()).then_some(staying)
     }
 
     /// The healthy branches, or all when none or too few are healthy.

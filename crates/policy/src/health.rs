@@ -1,6 +1,8 @@
 //! Health of a policy's checks and endpoints at one moment.
 
+use crate::client::Client;
 use crate::document::EndpointKind;
+use crate::evaluate::{Evaluator, State, View};
 use crate::policy::{CheckId, CheckUse, EndpointId, Policy, RuleId};
 
 /// The verdicts that one policy depends on, by its own ids. It is made when a
@@ -11,6 +13,9 @@ pub struct Health {
     endpoints: Box<[bool]>,
     /// By rule: the branch that a failover rule tries first.
     first: Box<[u32]>,
+    /// By rule: what follows from the above for every client, so that no query
+    /// needs to work it out.
+    states: Box<[Option<State>]>,
 }
 
 impl Health {
@@ -36,11 +41,26 @@ impl Health {
                 own && endpoint.check.is_none_or(|id| checks[id.index()])
             })
             .collect();
-        Self {
+        let mut health = Self {
             checks,
             endpoints,
             first: policy.rules.iter().map(|_| 0).collect(),
-        }
+            states: Box::default(),
+        };
+        let nobody = Client::default();
+        let view = View {
+            client: &nobody,
+            health: &health,
+            latency: None,
+        };
+        health.states = Evaluator::fixed_states(policy, &view);
+        health
+    }
+
+    /// The states of rules that are the same for every client. The order in
+    /// which a failover rule tries its branches does not change them.
+    pub(crate) fn states(&self) -> &[Option<State>] {
+        &self.states
     }
 
     /// Makes a failover rule try this branch first and then the others in

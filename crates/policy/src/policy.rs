@@ -18,6 +18,8 @@ pub struct Policy {
     pub(crate) drains: bool,
     /// By rule: whether it, or any rule it leads to, looks at the client.
     pub(crate) looks_at_client: Vec<bool>,
+    /// Whether any rule looks at where the client is.
+    pub(crate) looks_at_location: bool,
 }
 
 /// A health check where a policy uses it. A check is a template: what it says
@@ -54,6 +56,29 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether the choice depends on where the client is.
+    pub(crate) fn looks_at_location(&self) -> bool {
+        match self.kind {
+            RuleKind::Failover
+            | RuleKind::MultiValue { .. }
+            | RuleKind::Weighted { .. }
+            | RuleKind::Cidr => false,
+            RuleKind::Latency | RuleKind::Geolocation | RuleKind::Geoproximity => true,
+        }
+    }
+
+    /// Whether the same branches apply to every client and record type, if in
+    /// another order.
+    pub(crate) fn applies_alike(&self) -> bool {
+        match self.kind {
+            RuleKind::Geolocation | RuleKind::Cidr | RuleKind::MultiValue { .. } => false,
+            RuleKind::Failover
+            | RuleKind::Weighted { .. }
+            | RuleKind::Latency
+            | RuleKind::Geoproximity => true,
+        }
+    }
+
     /// Whether the choice depends on the client's location or network.
     pub(crate) fn looks_at_client(&self) -> bool {
         match self.kind {
@@ -159,6 +184,12 @@ impl Policy {
     /// Ids of the health checks in use, each once, sorted.
     pub fn check_ids(&self) -> BTreeSet<&str> {
         self.checks.iter().map(|check| check.id.as_str()).collect()
+    }
+
+    /// Whether decisions depend on where the client is. When they do not, its
+    /// location need not be looked up.
+    pub fn looks_at_location(&self) -> bool {
+        self.looks_at_location
     }
 
     /// The rule of that id.
