@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::document::Value;
-use crate::evaluate::{Branches, Choice, Evaluator, View};
+use crate::evaluate::{Branches, Choice, Evaluator, Share, View};
 use crate::explain::{Recorder, Step};
 use crate::policy::{EndpointId, Node, Policy, Rule, RuleId};
 use crate::scope::Scope;
@@ -94,11 +94,11 @@ impl Policy {
         &self,
         evaluator: &mut Evaluator<'_>,
         rule: &Rule,
-        shares: &[(usize, u64)],
+        shares: &[Share],
         drawn: usize,
     ) {
-        let undrawn = shares.iter().filter(|(index, _)| *index != drawn);
-        let undrawn = undrawn.map(|(index, _)| rule.branches[*index].target);
+        let undrawn = shares.iter().filter(|share| share.index() != drawn);
+        let undrawn = undrawn.map(|share| rule.branches[share.index()].target);
         let mut waiting: SmallVec<[RuleId; 8]> = undrawn.filter_map(|n| self.looking(n)).collect();
         let mut seen: SmallVec<[RuleId; 8]> = SmallVec::new();
         while let Some(id) = waiting.pop() {
@@ -110,7 +110,7 @@ impl Policy {
             match evaluator.evaluate(id).choice {
                 Choice::One(index) => waiting.extend(target(index)),
                 Choice::Weighted(shares) => {
-                    waiting.extend(shares.iter().filter_map(|(index, _)| target(*index)));
+                    waiting.extend(shares.iter().filter_map(|share| target(share.index())));
                 }
                 Choice::Nothing | Choice::Several { .. } => {}
             }
@@ -127,17 +127,17 @@ impl Policy {
 }
 
 /// Draws an index in proportion to the weights.
-fn draw_weighted(shares: &[(usize, u64)], draw: &mut impl Draw) -> usize {
-    let total = shares.iter().map(|(_, weight)| weight).sum();
+fn draw_weighted(shares: &[Share], draw: &mut impl Draw) -> usize {
+    let total = shares.iter().map(|share| share.weight()).sum();
     let mut ticket = draw.below(total);
-    for &(index, weight) in shares {
-        if ticket < weight {
-            return index;
+    for share in shares {
+        if ticket < share.weight() {
+            return share.index();
         }
-        ticket -= weight;
+        ticket -= share.weight();
     }
     // Only a draw outside its bound comes here.
-    shares.last().map_or(0, |(index, _)| *index)
+    shares.last().map_or(0, |share| share.index())
 }
 
 /// Draws `size` branches of the pool by a partial Fisher-Yates shuffle.

@@ -111,10 +111,10 @@ impl<'a> Spread<'a> {
             Choice::Nothing => self.answer(Vec::new(), None, mass.clone()),
             Choice::One(index) => self.reach(rule.branches[*index].target, mass.clone()),
             Choice::Weighted(shares) => {
-                let total: u64 = shares.iter().map(|(_, weight)| weight).sum();
-                for &(index, weight) in shares {
-                    let share = fraction(weight, total);
-                    self.reach(rule.branches[index].target, mass * share);
+                let total: u64 = shares.iter().map(|share| share.weight()).sum();
+                for share in shares {
+                    let part = fraction(share.weight(), total);
+                    self.reach(rule.branches[share.index()].target, mass * part);
                 }
             }
             Choice::Several { pool, size } => {

@@ -34,6 +34,28 @@ pub struct View<'a> {
 /// Indices of branches; most rules have few.
 pub(crate) type Branches = SmallVec<[usize; 8]>;
 
+/// Branches and their weights, or equal shares. Small, for it is handed on for
+/// every decision.
+pub(crate) type Shares = SmallVec<[Share; 8]>;
+
+/// A branch and its weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    branch: u32,
+    weight: u32,
+}
+
+impl Share {
+    /// Index of the branch.
+    pub(crate) fn index(self) -> usize {
+        self.branch as usize
+    }
+
+    pub(crate) fn weight(self) -> u64 {
+        self.weight.into()
+    }
+}
+
 /// Why a rule did not restrict itself to its healthy branches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
@@ -63,7 +85,7 @@ pub(crate) enum Choice {
     /// This branch for certain.
     One(usize),
     /// One of these by weight; all weights positive, at least two branches.
-    Weighted(SmallVec<[(usize, u64); 8]>),
+    Weighted(Shares),
     /// `size` of `pool` in one answer, drawn uniformly when the pool is larger.
     Several { pool: Branches, size: usize },
 }
@@ -140,8 +162,12 @@ impl<'a> Evaluator<'a> {
         let applicable = self.applicable(id, rule);
         let staying = self.staying(rule, &applicable);
         let eligible = staying.as_ref().unwrap_or(&applicable);
-        let (candidates, fallback) = self.healthy_or_all(rule, eligible);
-        let choice = self.choose(rule, &candidates);
+        let (choice, fallback) = if takes_first(rule.kind) && rule.min_healthy_percent.is_none() {
+            self.first_healthy(rule, eligible)
+        } else {
+            let (candidates, fallback) = self.healthy_or_all(rule, eligible);
+            (self.choose(rule, candidates), fallback)
+        };
         Evaluation {
             drained: eligible.len() < applicable.len(),
             applicable,
@@ -278,7 +304,7 @@ impl<'a> Evaluator<'a> {
             RuleKind::Geolocation | RuleKind::Cidr | RuleKind::MultiValue { .. } => {
                 self.applicable(id, rule)
             }
-            _ => (0..rule.branches.len()).collect(),
+            _ => all(rule.branches.len()),
         }
     }
 
@@ -289,7 +315,7 @@ impl<'a> Evaluator<'a> {
         } = *self.view;
         match rule.kind {
             RuleKind::Failover => in_order(rule.branches.len(), self.view.health.first(id)),
-            RuleKind::Weighted { .. } => (0..rule.branches.len()).collect(),
+            RuleKind::Weighted { .. } => all(rule.branches.len()),
             RuleKind::MultiValue { .. } => self.with_values(rule),
             RuleKind::Geolocation => preference::by_place(rule, client),
             RuleKind::Cidr => preference::by_block(rule, client),
@@ -328,19 +354,31 @@ impl<'a> Evaluator<'a> {
         (!staying.is_empty()).then_some(staying)
     }
 
+    /// The first healthy branch, or the first when none is healthy. What comes
+    /// after the chosen branch has no influence.
+    fn first_healthy(&mut self, rule: &Rule, eligible: &[usize]) -> (Choice, Fallback) {
+        for &index in eligible {
+            let state = self.branch_state(&rule.branches[index]);
+            self.dependence.merge(state.dependence);
+            if state.healthy {
+                return (Choice::One(index), Fallback::None);
+            }
+        }
+        let first = eligible.first().copied();
+        (
+            first.map_or(Choice::Nothing, Choice::One),
+            Fallback::LastResort,
+        )
+    }
+
     /// The healthy branches, or all when none or too few are healthy.
     fn healthy_or_all(&mut self, rule: &Rule, eligible: &Branches) -> (Branches, Fallback) {
-        let first_only = takes_first(rule.kind) && rule.min_healthy_percent.is_none();
         let mut healthy = Branches::new();
         for &index in eligible {
             let state = self.branch_state(&rule.branches[index]);
             self.dependence.merge(state.dependence);
             if state.healthy {
                 healthy.push(index);
-                // What comes after the chosen branch has no influence.
-                if first_only {
-                    break;
-                }
             }
         }
         let below = rule
@@ -353,30 +391,30 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn choose(&self, rule: &Rule, candidates: &Branches) -> Choice {
-        if candidates.is_empty() {
+    fn choose(&self, rule: &Rule, candidates: Branches) -> Choice {
+        let Some(first) = candidates.first() else {
             return Choice::Nothing;
-        }
+        };
         match rule.kind {
-            RuleKind::Weighted { affinity } => self.choose_by_weight(rule, affinity, candidates),
+            RuleKind::Weighted { affinity } => self.choose_by_weight(rule, affinity, &candidates),
             RuleKind::MultiValue { max_answers } => Choice::Several {
-                pool: candidates.clone(),
                 size: candidates.len().min(usize::from(max_answers)),
+                pool: candidates,
             },
-            _ => Choice::One(candidates[0]),
+            _ => Choice::One(*first),
         }
     }
 
     fn choose_by_weight(&self, rule: &Rule, affinity: Affinity, candidates: &Branches) -> Choice {
         let shares = shares(rule, candidates);
         match (affinity, self.view.client.network, shares.as_slice()) {
-            (_, _, [(index, _)]) => Choice::One(*index),
+            (_, _, [share]) => Choice::One(share.index()),
             (Affinity::Client, Some(network), _) => {
-                let contenders = shares.iter().map(|&(index, weight)| Contender {
-                    index,
-                    name: self.policy.name_of(rule.branches[index].target),
-                    occurrence: occurrence(rule, index),
-                    weight,
+                let contenders = shares.iter().map(|share| Contender {
+                    index: share.index(),
+                    name: self.policy.name_of(rule.branches[share.index()].target),
+                    occurrence: occurrence(rule, share.index()),
+                    weight: share.weight(),
                 });
                 sticky::choose(network, &rule.name, contenders).map_or(Choice::Nothing, Choice::One)
             }
@@ -385,10 +423,19 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// `0..branches`.
+fn all(branches: usize) -> Branches {
+    const FIRST: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+    let few = FIRST.get(..branches).map(SmallVec::from_slice);
+    few.unwrap_or_else(|| (0..branches).collect())
+}
+
 /// `0..branches`, with `first` at the front.
 fn in_order(branches: usize, first: usize) -> Branches {
-    let mut order: Branches = (0..branches).collect();
-    if let Some(front) = order.get_mut(..=first) {
+    let mut order = all(branches);
+    if first > 0
+        && let Some(front) = order.get_mut(..=first)
+    {
         front.rotate_right(1);
     }
     order
@@ -408,21 +455,29 @@ fn takes_first(kind: RuleKind) -> bool {
 
 /// Weights of the candidates with positive weight; when all are zero, equal
 /// shares.
-fn shares(rule: &Rule, candidates: &Branches) -> SmallVec<[(usize, u64); 8]> {
-    let weighted = candidates
-        .iter()
-        .map(|&index| (index, weight(&rule.branches[index])));
-    let positive: SmallVec<_> = weighted.filter(|(_, weight)| *weight > 0).collect();
+fn shares(rule: &Rule, candidates: &[usize]) -> Shares {
+    let share = |index: usize, weight| Share {
+        // Documents are megabytes at most, so this never saturates.
+        branch: u32::try_from(index).unwrap_or(u32::MAX),
+        weight,
+    };
+    let mut positive = Shares::new();
+    for &index in candidates {
+        let weight = weight(&rule.branches[index]);
+        if weight > 0 {
+            positive.push(share(index, weight));
+        }
+    }
     if positive.is_empty() {
-        candidates.iter().map(|&index| (index, 1)).collect()
+        candidates.iter().map(|&index| share(index, 1)).collect()
     } else {
         positive
     }
 }
 
-fn weight(branch: &Branch) -> u64 {
+fn weight(branch: &Branch) -> u32 {
     match branch.selector {
-        Selector::Weight(weight) => u64::from(weight),
+        Selector::Weight(weight) => weight,
         _ => 0,
     }
 }

@@ -209,9 +209,9 @@ fn share(choice: &Choice, index: usize) -> BigRational {
     match choice {
         Choice::One(one) if *one == index => BigRational::one(),
         Choice::Weighted(shares) => {
-            let total: u64 = shares.iter().map(|(_, weight)| weight).sum();
-            let own = shares.iter().filter(|(i, _)| *i == index);
-            fraction(own.map(|(_, weight)| weight).sum(), total)
+            let total: u64 = shares.iter().map(|share| share.weight()).sum();
+            let own = shares.iter().filter(|share| share.index() == index);
+            fraction(own.map(|share| share.weight()).sum(), total)
         }
         Choice::Several { pool, size } if pool.contains(&index) => {
             fraction(*size as u64, pool.len() as u64)
