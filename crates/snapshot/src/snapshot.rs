@@ -10,6 +10,10 @@ use crate::name::OwnerName;
 use crate::policy_version::PolicyVersion;
 use crate::zone::Zone;
 
+/// Zones up to which comparing a name with each apex is faster than hashing
+/// the name and every name above it.
+const FEW_ZONES: usize = 3;
+
 /// All that a node serves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
@@ -41,8 +45,19 @@ impl Snapshot {
 
     /// As [`Snapshot::zone_for`], by uncompressed wire form in lower case.
     pub fn zone_for_wire(&self, name: &[u8]) -> Option<&Arc<Zone>> {
+        if self.zones.len() <= FEW_ZONES {
+            let holding = self.zones.values();
+            let holding = holding.filter(|zone| ends_in(name, zone.apex.as_wire()));
+            return holding.max_by_key(|zone| zone.apex.as_wire().len());
+        }
         OwnerName::suffixes_of(name).find_map(|suffix| self.zones.get(suffix))
     }
+}
+
+/// Whether a name is at or below another, both in wire form and lower case.
+fn ends_in(name: &[u8], apex: &[u8]) -> bool {
+    // Few names end in these octets without a label beginning there.
+    name.ends_with(apex) && OwnerName::suffixes_of(name).any(|suffix| suffix.len() == apex.len())
 }
 
 /// The versions that are served at any name of the zones.
@@ -104,5 +119,27 @@ mod tests {
         );
         assert_eq!(apex_of("sub2.example.com").as_deref(), Some("example.com."));
         assert_eq!(apex_of("example.net"), None);
+        // The same octets, but no label begins there.
+        let within = OwnerName::from_wire(b"\x0a\x07example\x03com\x00");
+        assert!(within.is_err() || snapshot.zone_for(&within.unwrap()).is_none());
+    }
+
+    #[test]
+    fn few_zones_are_searched_like_many() {
+        let apexes = ["example.com", "sub.example.com", "com"];
+        let few = Snapshot::new(apexes.map(zone));
+        let others = ["a.net", "b.net"];
+        let many = Snapshot::new(apexes.into_iter().chain(others).map(zone));
+        for text in [
+            "www.example.com",
+            "x.sub.example.com",
+            "com",
+            "org",
+            ".",
+            "xcom",
+        ] {
+            let apex = |snapshot: &Snapshot| snapshot.zone_for(&name(text)).map(|z| z.apex.clone());
+            assert_eq!(apex(&few), apex(&many), "{text}");
+        }
     }
 }

@@ -28,6 +28,11 @@ pub struct Zone {
     pub negative_ttl: u32,
     /// Every name that exists. The apex is always there.
     names: CowMap<OwnerName, Name>,
+    /// How many names below the apex have NS records, and how many names are
+    /// wildcards: in a zone without either, a look-up has nothing to look for
+    /// above the name.
+    cuts: usize,
+    wildcards: usize,
 }
 
 /// A name that exists.
@@ -55,6 +60,8 @@ impl Zone {
             serial: 0,
             negative_ttl: 0,
             names: CowMap::from_iter([(apex.clone(), Name::default())]),
+            cuts: 0,
+            wildcards: 0,
             soa: soa.clone(),
             apex,
         };
@@ -71,6 +78,16 @@ impl Zone {
     /// [`OwnerName::suffixes`] gives.
     pub fn node_by_wire(&self, wire: &[u8]) -> Option<&Node> {
         self.names.get(wire).map(|name| &name.node)
+    }
+
+    /// Whether some of the zone is delegated to others.
+    pub fn has_cuts(&self) -> bool {
+        self.cuts > 0
+    }
+
+    /// Whether any wildcard stands for names that do not exist.
+    pub fn has_wildcards(&self) -> bool {
+        self.wildcards > 0
     }
 
     /// All names that exist, empty non-terminals included, in no order.
@@ -129,8 +146,14 @@ impl Zone {
         let Some(name) = self.names.get_mut(owner) else {
             return;
         };
+        let was_cut = name.node.rrset(NS).is_some();
         change(&mut name.node);
-        if name.node.is_empty() && name.below == 0 {
+        let is_cut = name.node.rrset(NS).is_some();
+        let is_gone = name.node.is_empty() && name.below == 0;
+        if *owner != self.apex {
+            self.cuts = self.cuts + usize::from(is_cut) - usize::from(was_cut);
+        }
+        if is_gone {
             self.remove_name(owner.clone());
         }
     }
@@ -139,6 +162,7 @@ impl Zone {
     /// apex.
     fn add_name(&mut self, name: OwnerName) {
         let mut above = name.parent();
+        self.wildcards += usize::from(name.is_wildcard());
         self.names.insert(name, Name::default());
         while let Some(name) = above {
             if let Some(existing) = self.names.get_mut(&name) {
@@ -146,6 +170,7 @@ impl Zone {
                 return;
             }
             above = name.parent();
+            self.wildcards += usize::from(name.is_wildcard());
             let below = Name {
                 below: 1,
                 ..Name::default()
@@ -158,6 +183,7 @@ impl Zone {
     fn remove_name(&mut self, name: OwnerName) {
         let mut gone = name;
         while gone != self.apex {
+            self.wildcards -= usize::from(gone.is_wildcard());
             self.names.remove(&gone);
             let Some(parent) = gone.parent() else { return };
             let Some(above) = self.names.get_mut(&parent) else {
@@ -297,6 +323,24 @@ mod tests {
         assert!(zone.node(&name("c.example.com")).unwrap().is_empty());
         assert_eq!(zone.node(&name("d.example.com")), None);
         assert_eq!(zone.node(&name("com")), None);
+    }
+
+    #[test]
+    fn cuts_and_wildcards_are_known() {
+        let mut zone = builder().build();
+        let has = |zone: &Zone| (zone.has_cuts(), zone.has_wildcards());
+        zone.insert(&name("example.com"), set(NS, 1, b"\x00"))
+            .unwrap();
+        assert_eq!(has(&zone), (false, false));
+        zone.insert(&name("sub.example.com"), set(NS, 1, b"\x00"))
+            .unwrap();
+        zone.insert(&name("a.*.example.com"), set(A, 1, &[0; 4]))
+            .unwrap();
+        assert_eq!(has(&zone), (true, true));
+        zone.edit(&name("sub.example.com"), |node| node.remove(NS));
+        assert_eq!(has(&zone), (false, true));
+        zone.edit(&name("a.*.example.com"), |node| node.remove(A));
+        assert_eq!(has(&zone), (false, false));
     }
 
     #[test]

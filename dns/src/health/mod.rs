@@ -15,6 +15,7 @@
 //! * [`Verdicts`] is what counts. A [`Node`](crate::Node) works out from it
 //!   what queries need, when it changes and not when a query comes.
 
+mod address;
 mod agent;
 mod failback;
 mod handle;

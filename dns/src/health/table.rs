@@ -8,6 +8,7 @@ use watershed_health::{Check, Target};
 use watershed_policy::{Failback, FailbackMode, Health};
 use watershed_snapshot::{Binding, HealthStates, PolicyVersion, Snapshot};
 
+use super::address::ByAddress;
 use super::failback::records_of;
 use super::verdicts::{Known, Verdicts};
 
@@ -25,7 +26,7 @@ pub(crate) struct Sources<'a> {
 pub(crate) struct HealthTable {
     /// When it was made, in Unix seconds.
     made: i64,
-    versions: HashMap<usize, Arc<VersionHealth>>,
+    versions: HashMap<usize, Arc<VersionHealth>, ByAddress>,
     /// By record: the health of its versions with branches held.
     held: HashMap<String, Vec<(usize, Health)>>,
 }
@@ -53,7 +54,7 @@ impl HealthTable {
             let health = health.unwrap_or_else(|| VersionHealth::new(version, sources, now));
             (key(version), health)
         });
-        let versions: HashMap<_, _> = versions.collect();
+        let versions: HashMap<_, _, _> = versions.collect();
         Self {
             made: now,
             held: held(sources, &versions),
@@ -160,7 +161,7 @@ fn soonest(check: &Check, known: Known) -> Option<u32> {
 /// The health of the records of which branches are held.
 fn held(
     sources: Sources<'_>,
-    versions: &HashMap<usize, Arc<VersionHealth>>,
+    versions: &HashMap<usize, Arc<VersionHealth>, ByAddress>,
 ) -> HashMap<String, Vec<(usize, Health)>> {
     let mut table: HashMap<String, Vec<(usize, Health)>> = HashMap::new();
     if sources.verdicts.holds.is_empty() {

@@ -40,6 +40,15 @@ pub(crate) fn zone_for<'s>(
 /// Walks from the apex of `zone` down to `name`, which is at or below it
 /// (RFC 1034 section 4.3.2, with the wildcards of RFC 4592).
 pub(crate) fn lookup<'s>(zone: &'s Zone, name: &[u8], record_type: u16) -> Lookup<'s> {
+    if !zone.has_cuts() {
+        // Then a name that exists is found as such, and one that does not is
+        // like nothing but a wildcard.
+        match zone.node_by_wire(name) {
+            Some(node) => return Lookup::Node(node),
+            None if !zone.has_wildcards() => return Lookup::NoName,
+            None => {}
+        }
+    }
     let apex = zone.apex.as_wire();
     let mut below: SmallVec<[&[u8]; 16]> = OwnerName::suffixes_of(name).collect();
     let total = below.len();

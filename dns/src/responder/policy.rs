@@ -64,7 +64,7 @@ impl<'s> Walk<'_, 's> {
     fn collect(&mut self, binding: &'s Binding, record_type: u16) -> Collected<'s> {
         let policy = &binding.version.policy;
         let view = View {
-            client: self.client.get(),
+            client: self.client.get(policy),
             health: &self.state.health_of(binding),
             latency: self.state.latency_source(),
         };

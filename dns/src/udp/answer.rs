@@ -110,7 +110,7 @@ fn decide(
     let subnet = ask.query.edns.and_then(|edns| edns.subnet.ok().flatten());
     let client = QueryClient::new(ask.state, ClientNetwork::new(subnet, ask.source));
     let view = View {
-        client: client.get(),
+        client: client.get(policy),
         health: &ask.state.health_of(binding),
         latency: ask.state.latency_source(),
     };

@@ -1,13 +1,15 @@
 //! One datagram in, one reply out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::answer::{self, Ask};
 use super::query::{MAX_NAME, PlainQuery};
 use crate::counts::ThreadCounts;
 use crate::handler::{self, Draw, Handler, Transport};
 use crate::log;
-use crate::state::State;
+use crate::reply::Rcode;
+use crate::state::{State, StateCell};
 
 /// How a datagram was dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub enum Path {
 /// Answers datagrams, one after the other, as one worker thread does. What it
 /// needs for that is made once.
 pub struct UdpResponder {
+    pub(super) state: Arc<StateCell>,
+    pub(super) answering: Answering,
+}
+
+/// What a responder answers with, besides the state.
+pub(super) struct Answering {
     pub(super) handler: Handler,
     counts: ThreadCounts,
     name: Box<[u8; MAX_NAME]>,
@@ -31,9 +39,12 @@ pub struct UdpResponder {
 impl UdpResponder {
     pub(crate) fn new(handler: Handler) -> Self {
         Self {
-            counts: handler.counts.of_thread(),
-            handler,
-            name: Box::new([0; MAX_NAME]),
+            state: Arc::clone(&handler.state),
+            answering: Answering {
+                counts: handler.counts.of_thread(),
+                handler,
+                name: Box::new([0; MAX_NAME]),
+            },
         }
     }
 
@@ -52,12 +63,11 @@ impl UdpResponder {
         draw: &mut dyn FnMut(u64) -> u64,
         reply: &mut Vec<u8>,
     ) -> Path {
-        let cell = std::sync::Arc::clone(&self.handler.state);
-        self.answer_from(&cell.load(), packet, source, draw, reply)
+        let state = self.state.load();
+        self.answering.answer(&state, packet, source, draw, reply)
     }
 
-    /// The same with the draws of the caller, by the full responder alone: for
-    /// comparison.
+    /// The same by the full responder alone, for comparison.
     pub fn answer_fully(
         &mut self,
         packet: &[u8],
@@ -65,17 +75,13 @@ impl UdpResponder {
         draw: &mut dyn FnMut(u64) -> u64,
         reply: &mut Vec<u8>,
     ) -> Path {
-        let transport = Transport::Udp;
-        let handler = &self.handler;
-        if handler.write_reply(packet, source, transport, draw, reply) {
-            Path::Full
-        } else {
-            Path::Silent
-        }
+        self.answering.answer_fully(packet, source, draw, reply)
     }
+}
 
-    /// Answers by a state that was loaded for a whole batch.
-    pub(super) fn answer_from(
+impl Answering {
+    /// Answers by a state that may have been loaded for a whole batch.
+    pub(super) fn answer(
         &mut self,
         state: &State,
         packet: &[u8],
@@ -85,9 +91,10 @@ impl UdpResponder {
     ) -> Path {
         // The log wants more than the fast path knows.
         if !log::is_enabled()
-            && let Some(path) = self.answer_plain(state, packet, source, draw, reply)
+            && let Some(rcode) = self.answer_plain(state, packet, source, draw, reply)
         {
-            return path;
+            self.counts.add(Transport::Udp, rcode);
+            return Path::Fast;
         }
         self.answer_fully(packet, source, draw, reply)
     }
@@ -99,7 +106,7 @@ impl UdpResponder {
         source: SocketAddr,
         draw: Draw<'_>,
         reply: &mut Vec<u8>,
-    ) -> Option<Path> {
+    ) -> Option<Rcode> {
         let query = PlainQuery::read(packet)?;
         let name = self.name.get_mut(..query.name.len())?;
         name.copy_from_slice(query.name);
@@ -112,8 +119,21 @@ impl UdpResponder {
             source: source.ip(),
             udp_payload: self.handler.udp_payload,
         };
-        let rcode = answer::write(&ask, draw, reply)?;
-        self.counts.add(Transport::Udp, rcode);
-        Some(Path::Fast)
+        answer::write(&ask, draw, reply)
+    }
+
+    fn answer_fully(
+        &self,
+        packet: &[u8],
+        source: SocketAddr,
+        draw: Draw<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Path {
+        let handler = &self.handler;
+        if handler.write_reply(packet, source, Transport::Udp, draw, reply) {
+            Path::Full
+        } else {
+            Path::Silent
+        }
     }
 }

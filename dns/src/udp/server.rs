@@ -69,6 +69,7 @@ impl UdpSockets {
             server.sockets.push(socket.try_clone()?);
             let worker = Worker {
                 socket,
+                several: socket::is_wildcard(&self.address),
                 responder: UdpResponder::new(handler.clone()),
                 stop: Arc::clone(&server.stop),
             };

@@ -11,12 +11,13 @@ use nix::sys::eventfd::EventFd;
 
 use super::batch::{BATCH, Peer, Receiver, Sender};
 use super::responder::{Path, UdpResponder};
-use super::socket;
 use crate::handler;
 
 /// A socket and what answers for it.
 pub(super) struct Worker {
     pub(super) socket: UdpSocket,
+    /// Whether the socket receives for several addresses.
+    pub(super) several: bool,
     pub(super) responder: UdpResponder,
     /// Readable when the worker shall stop.
     pub(super) stop: Arc<EventFd>,
@@ -28,19 +29,17 @@ impl Worker {
     /// # Errors
     /// When the socket cannot be used any more.
     pub(super) fn run<P: Peer>(mut self) -> Result<(), Errno> {
-        let address = self.socket.local_addr();
-        let several = address.is_ok_and(|address| socket::is_wildcard(&address));
-        let mut receiver = Receiver::<P>::new(several);
-        let mut sender = Sender::new(self.responder.handler.udp_payload.into());
+        let mut receiver = Receiver::<P>::new(self.several);
+        let mut sender = Sender::new(self.responder.answering.handler.udp_payload.into());
         let mut stopping = false;
         loop {
-            let count = self.serve_batch(&mut receiver, &mut sender)?;
-            if count == BATCH {
+            match self.serve_batch(&mut receiver, &mut sender) {
                 // There may be more: this is no time to look elsewhere.
-                continue;
-            }
-            if stopping && count == 0 {
-                return Ok(());
+                Ok(BATCH) => continue,
+                Err(Errno::EAGAIN) if stopping => return Ok(()),
+                Ok(_) => {}
+                Err(error) if is_passing(error) => {}
+                Err(error) => return Err(error),
             }
             stopping = stopping || self.wait()?;
         }
@@ -52,8 +51,10 @@ impl Worker {
         receiver: &mut Receiver<P>,
         sender: &mut Sender<P>,
     ) -> Result<usize, Errno> {
-        let responder = &mut self.responder;
-        let cell = Arc::clone(&responder.handler.state);
+        let UdpResponder {
+            state: cell,
+            answering,
+        } = &mut self.responder;
         // Loaded when the first datagram is there, so that none is answered by
         // what was replaced before it came.
         let mut state = None;
@@ -64,16 +65,13 @@ impl Worker {
                 let mut draw = handler::draw;
                 // What one datagram breaks costs that datagram alone.
                 let answered = catch_unwind(AssertUnwindSafe(|| {
-                    responder.answer_from(state, datagram.octets, source, &mut draw, reply)
+                    answering.answer(state, datagram.octets, source, &mut draw, reply)
                 }));
                 !matches!(answered, Ok(Path::Silent) | Err(_))
             });
         });
         sender.send(&self.socket);
-        match result {
-            Err(error) if is_passing(error) => Ok(0),
-            result => result,
-        }
+        result
     }
 
     /// Waits until something has come; true when it is time to stop.
