@@ -2,13 +2,14 @@
 
 #![no_main]
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
 use watershed_compile::{References, compile_policy, parse_rdata};
-use watershed_dns::{Config, Node, Transport};
+use watershed_dns::{Config, Node, Path, Transport, UdpResponder};
 use watershed_policy::Limits;
 use watershed_snapshot::{Binding, OwnerName, PolicyVersion, RrSet, Snapshot, Zone, ZoneBuilder};
 
@@ -20,13 +21,27 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     node
 });
 
+thread_local! {
+    static RESPONDER: RefCell<UdpResponder> = RefCell::new(NODE.udp_responder());
+}
+
 fuzz_target!(|packet: &[u8]| {
+    RESPONDER.with_borrow_mut(|responder| check_paths(responder, packet));
     for transport in [Transport::Udp, Transport::Tcp] {
         if let Some(reply) = NODE.handle_packet(packet, SOURCE, transport) {
             check_reply(packet, &reply, transport);
         }
     }
 });
+
+/// The fast path for UDP and the full responder write the same octets.
+fn check_paths(responder: &mut UdpResponder, packet: &[u8]) {
+    let (mut fast, mut full) = (Vec::new(), Vec::new());
+    let path = responder.answer_with(packet, SOURCE, &mut |bound| bound / 2, &mut fast);
+    let fully = responder.answer_fully(packet, SOURCE, &mut |bound| bound / 2, &mut full);
+    assert_eq!(path == Path::Silent, fully == Path::Silent);
+    assert!(path == Path::Silent || fast == full, "{fast:?} {full:?}");
+}
 
 /// A reply is a message that belongs to the query and fits its transport.
 fn check_reply(packet: &[u8], reply: &[u8], transport: Transport) {

@@ -10,7 +10,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use watershed_dns::{Config, Node};
+use watershed_dns::{Config, Node, Path};
 
 use crate::assert_none;
 use crate::corpus::{Case, corpus};
@@ -52,6 +52,36 @@ async fn a_node_answers_as_the_corpus_says() {
     }
     listener.shutdown().await.unwrap();
     assert_none(&mismatches, served.len());
+}
+
+/// Whatever is drawn, the fast path for UDP and the full responder write the
+/// same octets.
+#[test]
+fn both_paths_write_the_same_octets() {
+    let served: Vec<(&Case, &Served)> = CASES
+        .iter()
+        .filter_map(|(case, served)| Some((case, served.as_ref().ok()?)))
+        .collect();
+    let world = World::of(&served);
+    let node = Node::new(Config::default());
+    world.serve(&node);
+    let mut responder = node.udp_responder();
+    let source = "127.0.0.1:40000".parse().unwrap();
+    let (mut fast, mut full) = (Vec::new(), Vec::new());
+    let mut on_the_fast_path = 0;
+    for (case, served) in &served {
+        node.set_geo(world.geo(case));
+        let packet = resolver::query(served).to_vec().unwrap();
+        for drawn in 0..20_u64 {
+            let mut draw = |bound: u64| drawn * bound / 20;
+            let path = responder.answer_with(&packet, source, &mut draw, &mut fast);
+            on_the_fast_path += usize::from(path == Path::Fast);
+            responder.answer_fully(&packet, source, &mut draw, &mut full);
+            assert_eq!(fast, full, "{}, draw {drawn}", case.label());
+        }
+    }
+    let all = served.len() * 20;
+    assert!(on_the_fast_path * 2 > all, "{on_the_fast_path} of {all}");
 }
 
 #[test]

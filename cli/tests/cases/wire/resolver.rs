@@ -61,7 +61,8 @@ pub(super) fn sort(data: &mut [RData]) {
     data.sort_by_cached_key(ToString::to_string);
 }
 
-fn query(served: &Served) -> Message {
+/// The question for a case's name and type, on behalf of its client.
+pub(super) fn query(served: &Served) -> Message {
     let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
     let name = Name::from_ascii(served.name.to_string()).unwrap();
     message.add_query(Query::query(name, RecordType::from(served.record_type)));
