@@ -1,6 +1,8 @@
 //! What the benchmarks have in common: the example that the README starts
 //! with, compiled.
 
+pub mod works;
+
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,7 +11,7 @@ use watershed_compile::{References, Resources, compile_policy};
 use watershed_crd::traffic_policy_version::TrafficPolicyVersionSpec;
 use watershed_crd::{HostedZone, PolicyRecord, TrafficPolicy, TrafficPolicyVersion};
 use watershed_policy::{Limits, Policy};
-use watershed_snapshot::{Binding, OwnerName, PolicyVersion, RrSet, Snapshot, Zone};
+use watershed_snapshot::{Binding, OwnerName, PolicyVersion, Snapshot, Zone};
 
 const GETTING_STARTED: &str = include_str!("../../examples/getting-started/policy.yaml");
 
@@ -42,7 +44,7 @@ pub fn snapshot(policy: Policy, names: usize) -> anyhow::Result<Snapshot> {
         digest: String::new(),
         policy,
     });
-    let mut zone = Zone::builder(apex.clone(), soa(&apex))?;
+    let mut zone = Zone::builder(apex.clone(), works::soa(&apex))?;
     for index in 0..names {
         let binding = Binding {
             version: Arc::clone(&version),
@@ -54,19 +56,6 @@ pub fn snapshot(policy: Policy, names: usize) -> anyhow::Result<Snapshot> {
         zone.bind(&apex.prepend(format!("n{index}").as_bytes())?, binding)?;
     }
     Ok(Snapshot::new([Arc::new(zone.build())]))
-}
-
-/// An SOA whose names are both the apex.
-fn soa(apex: &OwnerName) -> RrSet {
-    let mut rdata = [apex.as_wire(), apex.as_wire()].concat();
-    for number in [1_u32, 7200, 900, 1_209_600, 60] {
-        rdata.extend(number.to_be_bytes());
-    }
-    RrSet {
-        record_type: watershed_snapshot::record_type::SOA,
-        ttl: 900,
-        rdata: vec![rdata.into_boxed_slice()],
-    }
 }
 
 /// The getting-started policy at version 1, a zone example.com, and `count`
