@@ -1,6 +1,8 @@
 //! What the benchmarks have in common: the example that the README starts
 //! with, compiled.
 
+pub mod load;
+
 use std::sync::Arc;
 
 use anyhow::Context;
