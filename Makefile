@@ -126,6 +126,10 @@ e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME fo
 bench: ## Benchmarks of the decision and of the path of a query
 	$(CARGO) bench --locked --package watershed-bench
 
+.PHONY: bench-peers
+bench-peers: ## The same work on gdnsd, Knot, NSD, BIND, PowerDNS and CoreDNS (QUICK=1)
+	bench/peers/run
+
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster

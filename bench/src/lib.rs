@@ -1,6 +1,7 @@
 //! What the benchmarks have in common: the example that the README starts
 //! with, compiled.
 
+pub mod load;
 pub mod works;
 
 use std::sync::Arc;
