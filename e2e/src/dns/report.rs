@@ -56,7 +56,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The answers of a server to a question, in the order they came.
+    /// The answers of a server to a question, in the order of the questions.
     pub fn runs(&self, server: SocketAddr, question: &Question) -> &[Run] {
         let runs = self.runs.get(&(server, question.to_string()));
         runs.map_or(&[], Vec::as_slice)
@@ -79,6 +79,11 @@ impl Report {
         let answer = reply.summary();
         let key = (asked.server, asked.question.to_string());
         let runs = self.runs.entry(key).or_default();
+        if let Some(former) = overtaken(runs, asked, &answer) {
+            former.last = former.last.max(asked.sent);
+            former.count += 1;
+            return;
+        }
         match runs.last_mut() {
             Some(run) if run.answer == answer => {
                 run.last = asked.sent;
@@ -108,6 +113,16 @@ impl Report {
         self.slowest = self.slowest.max(other.slowest);
         self.runs.extend(other.runs);
     }
+}
+
+/// The run that an answer belongs to whose question is older than the latest
+/// run: the answer to a later question has overtaken it on its way.
+fn overtaken<'r>(runs: &'r mut [Run], asked: &Asked<'_>, answer: &str) -> Option<&'r mut Run> {
+    let [.., former, latest] = runs else {
+        return None;
+    };
+    let is_late = latest.answer != answer && former.answer == answer && asked.sent < latest.first;
+    is_late.then_some(former)
 }
 
 impl fmt::Display for Report {
