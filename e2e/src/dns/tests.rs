@@ -21,6 +21,8 @@ enum Act {
     Drop,
     Refuse,
     Repeat,
+    /// After the answer to the next question.
+    Late(u8),
 }
 
 /// A server until it is dropped.
@@ -35,10 +37,21 @@ impl Server {
         let address = socket.local_addr()?;
         let task = tokio::spawn(async move {
             let mut buffer = [0; 512];
+            let mut kept = Vec::new();
             for number in 0.. {
                 let (size, client) = socket.recv_from(&mut buffer).await.unwrap();
                 let query = Message::from_vec(&buffer[..size]).unwrap();
-                for answer in answers(&query, act(number)) {
+                let act = act(number);
+                let now = answers(&query, act);
+                let late = std::mem::take(&mut kept);
+                let now = match act {
+                    Act::Late(_) => {
+                        kept = now;
+                        late
+                    }
+                    _ => now.into_iter().chain(late).collect(),
+                };
+                for answer in now {
                     socket.send_to(&answer, client).await.unwrap();
                 }
             }
@@ -61,7 +74,7 @@ fn answers(query: &Message, act: Act) -> Vec<Vec<u8>> {
         answer.add_answer(Record::from_rdata(name, 60, address(octet)));
     };
     let count = match act {
-        Act::Answer(octet) => {
+        Act::Answer(octet) | Act::Late(octet) => {
             add(octet);
             1
         }
@@ -169,6 +182,20 @@ async fn a_switch_makes_two_runs_and_a_relapse_more() -> Result<()> {
     let (report, server, question) =
         load(|number| Act::Answer(if number == 50 { 2 } else { 1 })).await?;
     assert_eq!(report.runs(server, &question).len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_is_overtaken_is_no_relapse() -> Result<()> {
+    let (report, server, question) = load(|number| match number {
+        0..49 => Act::Answer(1),
+        49 => Act::Late(1),
+        _ => Act::Answer(2),
+    })
+    .await?;
+    let runs = report.runs(server, &question);
+    assert_eq!(runs.iter().map(|run| run.count).next(), Some(50));
+    assert_eq!(runs.len(), 2);
     Ok(())
 }
 
