@@ -20,13 +20,15 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use watershed_e2e::tools::repository;
-use watershed_e2e::{Fleet, Setup};
+use watershed_e2e::{Fleet, Setup, eventually};
 
 use crate::measure::Metrics;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Checkers of a target, as far as there are nodes.
 const PER_TARGET: usize = 5;
+/// Of each target three are needed, and the fleet takes up many objects first.
+const FIRST_RESULTS: Duration = Duration::from_mins(3);
 /// How long is measured.
 const SPAN: Duration = Duration::from_mins(1);
 /// Endpoints of one policy.
@@ -50,10 +52,13 @@ async fn many_endpoints_are_probed_in_their_rhythm() -> Result<()> {
         .apply_objects(objects(endpoints, visits.port), 16)
         .await?;
     let all = format!("{endpoints}/{endpoints}");
-    let healthy = |status: &Value| status["targets"]["summary"] == all;
-    fleet
-        .status("HealthCheck", "shop/app", "all are healthy", healthy)
-        .await?;
+    eventually("all are healthy", FIRST_RESULTS, async || {
+        let check = fleet.get("HealthCheck", "shop/app").await?;
+        let targets = &check["status"]["targets"];
+        ensure!(targets["summary"] == all, "{targets}");
+        Ok(())
+    })
+    .await?;
     // What is behind is made up for.
     tokio::time::sleep(INTERVAL).await;
     let measured = Measured::of(&fleet, &visits).await?;
