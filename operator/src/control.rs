@@ -132,11 +132,17 @@ pub async fn control(
                 controller.role(role);
             }
             Some(event) = events.recv() => {
-                if let HubEvent::Deposed(fleet, why) = &event {
-                    tracing::warn!(%fleet, why, "giving up the lease");
-                    resign();
+                // All that wait, before the next step: a step costs the same
+                // for one verdict as for thousands, and would let them pile up.
+                let mut next = Some(event);
+                while let Some(event) = next {
+                    if let HubEvent::Deposed(fleet, why) = &event {
+                        tracing::warn!(%fleet, why, "giving up the lease");
+                        resign();
+                    }
+                    controller.hub(event);
+                    next = events.try_recv().ok();
                 }
-                controller.hub(event);
             }
             Some(change) = watches.changes.recv() => {
                 controller.take(change);
