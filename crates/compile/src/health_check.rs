@@ -13,10 +13,6 @@ use self::fields::Fields;
 use crate::resources::{Object, Resources};
 use crate::verdict::Problem;
 
-/// Nodes that probe a target, unless the check says otherwise.
-const PER_TARGET: u32 = 5;
-/// Locations that they are spread over, unless the check says otherwise.
-const MIN_LOCATIONS: u32 = 2;
 /// The longest interval in seconds beside which the default timeout does not
 /// fit, or hardly.
 const SHORT_INTERVAL: u32 = 4;
@@ -113,11 +109,7 @@ fn rhythm(spec: &HealthCheckSpec, fields: &mut Fields<'_>) -> (Duration, Duratio
 
 fn choice(checkers: Option<&crd::Checkers>, fields: &mut Fields<'_>) -> CheckerChoice {
     let Some(checkers) = checkers else {
-        return CheckerChoice {
-            per_target: PER_TARGET,
-            min_locations: MIN_LOCATIONS,
-            locations: Vec::new(),
-        };
+        return CheckerChoice::default();
     };
     CheckerChoice {
         per_target: fields.number("checkers.perTarget", checkers.per_target, 1, 32),

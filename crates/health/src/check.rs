@@ -175,6 +175,18 @@ pub struct CheckerChoice {
     pub locations: Vec<String>,
 }
 
+impl Default for CheckerChoice {
+    /// As a `HealthCheck` that says nothing of it: five checkers in two
+    /// locations.
+    fn default() -> Self {
+        Self {
+            per_target: 5,
+            min_locations: 2,
+            locations: Vec::new(),
+        }
+    }
+}
+
 /// The verdict when no checker is fresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenStale {
@@ -206,6 +218,25 @@ impl Forced {
 }
 
 impl Check {
+    /// A check of this kind, and as a `HealthCheck` that says nothing else.
+    pub fn new(kind: ProbeKind) -> Self {
+        Self {
+            kind,
+            address: None,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(4),
+            failure_threshold: 3,
+            success_threshold: 3,
+            checkers: CheckerChoice::default(),
+            quorum_percent: 50,
+            stale_after: Duration::from_mins(1),
+            when_stale: WhenStale::default(),
+            inverted: false,
+            disabled: false,
+            forced: None,
+        }
+    }
+
     /// Whether nodes probe it.
     pub fn is_probed(&self) -> bool {
         let kind = !matches!(

@@ -6,12 +6,8 @@
 )]
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use watershed_health::{
-    Address, Calculated, Check, CheckerChoice, Checks, Forced, ProbeKind, Target, TcpProbe,
-    WhenStale,
-};
+use watershed_health::{Address, Calculated, Check, Checks, Forced, ProbeKind, Target, TcpProbe};
 use watershed_policy::{
     BranchSpec, Document, EndpointKind, EndpointSpec, Limits, Policy, RuleKind, RuleSpec, Selector,
     Target as To, Value,
@@ -26,25 +22,7 @@ const A: u16 = 1;
 const SOA: u16 = 6;
 
 fn check(kind: ProbeKind) -> Check {
-    Check {
-        kind,
-        address: None,
-        interval: Duration::from_secs(10),
-        timeout: Duration::from_secs(4),
-        failure_threshold: 3,
-        success_threshold: 3,
-        checkers: CheckerChoice {
-            per_target: 5,
-            min_locations: 2,
-            locations: Vec::new(),
-        },
-        quorum_percent: 50,
-        stale_after: Duration::from_mins(1),
-        when_stale: WhenStale::KeepLast,
-        inverted: false,
-        disabled: false,
-        forced: None,
-    }
+    Check::new(kind)
 }
 
 fn tcp() -> Check {

@@ -236,31 +236,13 @@ fn why(checks: &Checks, id: &str, unix: i64, targets: &[(Target, Seen)]) -> Stri
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use watershed_health::{Check, CheckerChoice, Forced, TcpProbe, WhenStale};
+    use watershed_health::{Check, Forced, TcpProbe};
 
     use super::*;
 
     /// A check that asks for nothing special.
     pub(crate) fn check(kind: ProbeKind) -> Check {
-        Check {
-            kind,
-            address: None,
-            interval: Duration::from_secs(10),
-            timeout: Duration::from_secs(4),
-            failure_threshold: 3,
-            success_threshold: 3,
-            checkers: CheckerChoice {
-                per_target: 5,
-                min_locations: 2,
-                locations: Vec::new(),
-            },
-            quorum_percent: 50,
-            stale_after: Duration::from_mins(1),
-            when_stale: WhenStale::KeepLast,
-            inverted: false,
-            disabled: false,
-            forced: None,
-        }
+        Check::new(kind)
     }
 
     fn tcp() -> Check {

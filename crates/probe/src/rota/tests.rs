@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use tokio::time::sleep;
-use watershed_health::{CheckerChoice, ProbeKind, TcpProbe, WhenStale};
+use watershed_health::{CheckerChoice, ProbeKind, TcpProbe};
 
 use super::*;
 
@@ -12,23 +12,14 @@ const EPOCH: Duration = Duration::from_hours(500_000);
 
 fn check(interval: u64) -> Arc<Check> {
     Arc::new(Check {
-        kind: ProbeKind::Tcp(TcpProbe { port: 80 }),
-        address: None,
         interval: Duration::from_secs(interval),
-        timeout: Duration::from_secs(4),
-        failure_threshold: 3,
-        success_threshold: 3,
         checkers: CheckerChoice {
             per_target: 1,
             min_locations: 1,
             locations: Vec::new(),
         },
-        quorum_percent: 50,
         stale_after: Duration::from_secs(30),
-        when_stale: WhenStale::KeepLast,
-        inverted: false,
-        disabled: false,
-        forced: None,
+        ..Check::new(ProbeKind::Tcp(TcpProbe { port: 80 }))
     })
 }
 

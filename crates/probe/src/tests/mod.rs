@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use watershed_health::{
-    Address, Check, CheckerChoice, HttpProbe, Outcome, ProbeKind, Target, WhenStale,
-};
+use watershed_health::{Address, Check, CheckerChoice, HttpProbe, Outcome, ProbeKind, Target};
 
 use crate::client::Client;
 use crate::{Allowed, Config, Result as ProbeResult};
@@ -34,23 +32,15 @@ fn config() -> Config {
 
 fn check(kind: ProbeKind) -> Check {
     Check {
-        kind,
-        address: None,
         interval: Duration::from_secs(1),
         timeout: Duration::from_secs(5),
-        failure_threshold: 3,
-        success_threshold: 3,
         checkers: CheckerChoice {
             per_target: 1,
             min_locations: 1,
-            locations: Vec::new(),
+            ..CheckerChoice::default()
         },
-        quorum_percent: 50,
         stale_after: Duration::from_secs(30),
-        when_stale: WhenStale::KeepLast,
-        inverted: false,
-        disabled: false,
-        forced: None,
+        ..Check::new(kind)
     }
 }
 

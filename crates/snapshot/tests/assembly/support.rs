@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watershed_health::{Check, CheckerChoice, ProbeKind, TcpProbe, WhenStale};
+use watershed_health::{Check, CheckerChoice, ProbeKind, TcpProbe};
 use watershed_policy::{Document, EndpointKind, EndpointSpec, Limits, Policy, Target, Value};
 use watershed_snapshot::record_type::{A, AAAA, CNAME, NS, SOA};
 use watershed_snapshot::{
@@ -94,23 +94,14 @@ pub(crate) fn served(version: &str, record_types: &[u16]) -> Content {
 /// A check that probes a port this often.
 pub(crate) fn check(seconds: u64) -> Resource {
     Resource::Check(Arc::new(Check {
-        kind: ProbeKind::Tcp(TcpProbe { port: 80 }),
-        address: None,
         interval: Duration::from_secs(seconds),
         timeout: Duration::from_millis(500),
-        failure_threshold: 3,
-        success_threshold: 3,
         checkers: CheckerChoice {
             per_target: 3,
             min_locations: 1,
             locations: Vec::new(),
         },
-        quorum_percent: 50,
-        stale_after: Duration::from_mins(1),
-        when_stale: WhenStale::KeepLast,
-        inverted: false,
-        disabled: false,
-        forced: None,
+        ..Check::new(ProbeKind::Tcp(TcpProbe { port: 80 }))
     }))
 }
 

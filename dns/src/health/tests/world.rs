@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use watershed_health::fleet::Report;
 use watershed_health::{
     Address, Check, Checker, CheckerChoice, Forced, Hold, Outcome, ProbeKind, Target, TcpProbe,
-    WhenStale,
 };
 use watershed_policy::{
     BranchSpec, Document, EndpointKind, EndpointSpec, FailbackMode, Limits, Policy, RuleKind,
@@ -40,23 +39,15 @@ pub(super) fn name(text: &str) -> OwnerName {
 /// A check of TCP, with two failures or successes in a row.
 pub(super) fn check() -> Check {
     Check {
-        kind: ProbeKind::Tcp(TcpProbe { port: 80 }),
-        address: None,
         interval: INTERVAL,
-        timeout: Duration::from_secs(4),
         failure_threshold: 2,
         success_threshold: 2,
         checkers: CheckerChoice {
             per_target: 3,
             min_locations: 1,
-            locations: Vec::new(),
+            ..CheckerChoice::default()
         },
-        quorum_percent: 50,
-        stale_after: Duration::from_mins(1),
-        when_stale: WhenStale::KeepLast,
-        inverted: false,
-        disabled: false,
-        forced: None,
+        ..Check::new(ProbeKind::Tcp(TcpProbe { port: 80 }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use watershed_health::{Address, Check, CheckerChoice, ProbeKind, Target, TcpProbe, WhenStale};
+use watershed_health::{Address, Check, CheckerChoice, ProbeKind, Target, TcpProbe};
 use watershed_policy::{
     BranchSpec, Document, EndpointKind, EndpointSpec, FailbackMode, Limits, Policy, RuleKind,
     RuleSpec, Selector, Value,
@@ -75,8 +75,6 @@ impl Endpoints {
 
     fn check(&self) -> Check {
         Check {
-            kind: ProbeKind::Tcp(TcpProbe { port: self.port }),
-            address: None,
             interval: Duration::from_secs(1),
             timeout: Duration::from_millis(900),
             failure_threshold: 1,
@@ -84,14 +82,9 @@ impl Endpoints {
             checkers: CheckerChoice {
                 per_target: 3,
                 min_locations: 1,
-                locations: Vec::new(),
+                ..CheckerChoice::default()
             },
-            quorum_percent: 50,
-            stale_after: Duration::from_mins(1),
-            when_stale: WhenStale::KeepLast,
-            inverted: false,
-            disabled: false,
-            forced: None,
+            ..Check::new(ProbeKind::Tcp(TcpProbe { port: self.port }))
         }
     }
 }
