@@ -119,6 +119,9 @@ fuzz: $(CARGO_FUZZ) ## Run every fuzz target for FUZZ_SECONDS (20) each
 .PHONY: e2e
 # The tests wait more than they compute.
 e2e: export RUST_TEST_THREADS ?= 3
+# What went wrong is the last thing that a test says, not the first of a hundred
+# lines.
+e2e: export RUST_LIB_BACKTRACE := 0
 e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME for one suite)
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 

@@ -281,7 +281,7 @@ fn handle_both(
     if may_move && changed {
         monitor.nodes_moved();
     }
-    let settles = monitor.may_settle(now) && publisher.settled(now);
+    let settles = publisher.settled(now) && monitor.may_settle(now);
     if settles || (is_tick && monitor.wants_checkers(now)) {
         more.extend(monitor.checkers(now, publisher.checkers()));
     }

@@ -22,6 +22,10 @@ const BETWEEN_COUNTS: Duration = Duration::from_secs(5);
 /// first of them is no majority.
 const GATHERING: Duration = Duration::from_secs(5);
 
+/// A node that is there and does not say what it knows is waited for so long:
+/// whoever has not spoken has no vote.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// The least time between two lists of checkers: nodes come and go together.
 const BETWEEN_LISTS: Duration = Duration::from_millis(200);
 
@@ -54,6 +58,8 @@ pub struct Monitor {
     settled: bool,
     /// No sooner than then.
     settles_at: Option<Instant>,
+    /// From then on without those that are silent.
+    silence_ends: Option<Instant>,
     outbox: Outbox,
     delays: Delays,
     /// Checks about whose targets something is to be told.
@@ -70,6 +76,8 @@ pub struct Monitor {
 struct Peer {
     name: String,
     welcomed: bool,
+    /// Whether it has said all that it knows, since verdicts were formed last.
+    has_spoken: bool,
 }
 
 impl Monitor {
@@ -90,6 +98,7 @@ impl Monitor {
             next_list: now,
             settled: false,
             settles_at: None,
+            silence_ends: None,
             outbox: Outbox::default(),
             delays: Delays::default(),
             counted: BTreeSet::new(),
@@ -144,6 +153,7 @@ impl Monitor {
             let peer = Peer {
                 name: hello.node.clone(),
                 welcomed: false,
+                has_spoken: false,
             };
             self.peers.insert(stream, peer);
         }
@@ -169,12 +179,14 @@ impl Monitor {
 
     /// A node said something; whatever is not about health is left to others.
     pub fn hear(&mut self, now: Instant, stream: StreamId, message: &NodeMessage) -> Vec<Action> {
-        let Some(peer) = self.peers.get(&stream).filter(|peer| peer.welcomed) else {
+        let peer = self.peers.get_mut(&stream);
+        let Some(peer) = peer.filter(|peer| peer.welcomed) else {
             return Vec::new();
         };
         let node = peer.name.clone();
         match message {
             NodeMessage::HealthReport { reports, whole } => {
+                peer.has_spoken |= whole;
                 self.report(now, &node, reports.clone(), *whole);
             }
             NodeMessage::HealthBeat { digest } => {
@@ -247,9 +259,14 @@ impl Monitor {
         self.finish(now)
     }
 
-    /// Whether verdicts may be formed from now on, and are not yet.
-    pub fn may_settle(&self, now: Instant) -> bool {
-        !self.settled && self.settles_at.is_none_or(|at| at <= now)
+    /// Whether verdicts may be formed from now on, and are not yet: those that
+    /// are there have spoken, or had the time to.
+    pub fn may_settle(&mut self, now: Instant) -> bool {
+        if self.settled || self.settles_at.is_some_and(|at| at > now) {
+            return false;
+        }
+        let silence_ends = *self.silence_ends.get_or_insert(now + SILENCE);
+        silence_ends <= now || self.peers.values().all(|peer| peer.has_spoken)
     }
 
     /// Whether verdicts are formed.
@@ -316,6 +333,10 @@ impl Monitor {
     fn gather(&mut self, now: Instant) {
         self.settled = false;
         self.settles_at = Some(now + GATHERING);
+        self.silence_ends = None;
+        for peer in self.peers.values_mut() {
+            peer.has_spoken = false;
+        }
         self.outbox.clear();
         // Nothing is formed yet, so nothing changes.
         self.panel = Panel::new();
@@ -326,15 +347,15 @@ impl Monitor {
         self.broadcast(&[OperatorMessage::HealthInquire]);
     }
 
-    /// What most nodes hold by their own decision is held from now on: nobody
-    /// else has seen what they failed over from.
+    /// What most nodes that spoke hold by their own decision is held from now
+    /// on: nobody else has seen what they failed over from.
     fn adopt_holds(&mut self, now: Instant) {
         let mut votes: BTreeMap<Hold, usize> = BTreeMap::new();
         for hold in std::mem::take(&mut self.own_holds).into_values().flatten() {
             *votes.entry(hold).or_default() += 1;
         }
-        let nodes = self.peers.len();
-        votes.retain(|_, count| *count * 2 > nodes);
+        let voters = self.peers.values().filter(|peer| peer.has_spoken).count();
+        votes.retain(|_, count| *count * 2 > voters);
         for hold in votes.into_keys() {
             self.records.hold(now, &hold);
         }

@@ -115,6 +115,10 @@ struct Node {
     /// What its probes say.
     own: BTreeMap<Target, State>,
     view: NodeView,
+    /// What it holds by its own decision.
+    own_holds: Vec<Hold>,
+    /// Whether it says nothing, although it is there.
+    silent: bool,
     holds: Vec<Hold>,
     /// What it was told, in a word each.
     told: Vec<&'static str>,
@@ -147,6 +151,8 @@ impl Scene {
             checkers: Vec::new(),
             own: BTreeMap::new(),
             view: NodeView::new(now, Duration::from_secs(10)),
+            own_holds: Vec::new(),
+            silent: false,
             holds: Vec::new(),
             told: Vec::new(),
             flips: Vec::new(),
@@ -324,6 +330,10 @@ impl Scene {
         let Some(node) = nodes.find(|node| node.stream == Some(stream)) else {
             return;
         };
+        if node.silent {
+            return;
+        }
+        let own_holds = node.own_holds.clone();
         let own = node.own.iter();
         let own = own.filter(|(target, _)| only.is_none_or(|only| only == *target));
         let reports = own.map(|(target, state)| Report {
@@ -343,6 +353,9 @@ impl Scene {
             reports: reports.collect(),
             whole: only.is_none(),
         };
+        if only.is_none() && !own_holds.is_empty() {
+            self.say(stream, NodeMessage::OwnHolds(own_holds));
+        }
         self.say(stream, message);
     }
 
@@ -741,6 +754,52 @@ fn a_new_leader_goes_by_what_was_written_of_failover() {
     let seen = scene.fleets.monitor(&fleet()).expect("it leads");
     let seen = seen.failover(scene.now, "shop/www").expect("its record");
     assert!(seen.rules[0].age >= age);
+}
+
+/// A leader that comes after nodes failed over by themselves.
+fn after_nodes_were_alone() -> Scene {
+    let mut scene = healthy(3, &held("{mode: Manual}"));
+    for node in 0..3 {
+        scene.disconnect(node, Ending::Lost);
+        scene.nodes[node].own_holds = vec![hold()];
+    }
+    scene
+}
+
+#[test]
+fn a_new_leader_holds_what_nodes_held_that_were_alone() {
+    let mut scene = after_nodes_were_alone();
+    scene.lead(2, content(&held("{mode: Manual}")));
+    scene.pass(SETTLED);
+    assert!(scene.nodes.iter().all(|node| node.holds == [hold()]));
+}
+
+#[test]
+fn a_node_that_has_not_spoken_yet_is_waited_for() {
+    let mut scene = after_nodes_were_alone();
+    scene.nodes[1].silent = true;
+    scene.nodes[2].silent = true;
+    scene.lead(2, content(&held("{mode: Manual}")));
+    scene.pass(Duration::from_secs(6));
+    assert!(scene.nodes[0].told.is_empty(), "{:?}", scene.nodes[0].told);
+    for node in [1, 2] {
+        scene.nodes[node].silent = false;
+        let stream = scene.nodes[node].stream.expect("it is there");
+        scene.report(stream, None);
+        scene.answer();
+    }
+    scene.pass(Duration::from_secs(1));
+    assert!(scene.nodes.iter().all(|node| node.holds == [hold()]));
+}
+
+#[test]
+fn who_says_nothing_has_no_vote() {
+    let mut scene = after_nodes_were_alone();
+    scene.nodes[1].silent = true;
+    scene.nodes[2].silent = true;
+    scene.lead(2, content(&held("{mode: Manual}")));
+    scene.pass(Duration::from_secs(12));
+    assert!(scene.nodes.iter().all(|node| node.holds == [hold()]));
 }
 
 #[test]
