@@ -131,19 +131,7 @@ pub async fn control(
                 let role = role.borrow_and_update().clone();
                 controller.role(role);
             }
-            Some(event) = events.recv() => {
-                // All that wait, before the next step: a step costs the same
-                // for one verdict as for thousands, and would let them pile up.
-                let mut next = Some(event);
-                while let Some(event) = next {
-                    if let HubEvent::Deposed(fleet, why) = &event {
-                        tracing::warn!(%fleet, why, "giving up the lease");
-                        resign();
-                    }
-                    controller.hub(event);
-                    next = events.try_recv().ok();
-                }
-            }
+            Some(event) = events.recv() => hear(event, &mut controller, &*resign),
             Some(change) = watches.changes.recv() => {
                 controller.take(change);
                 gather(&mut watches.changes, &mut controller).await;
@@ -152,7 +140,29 @@ pub async fn control(
             Ok(()) = nodes.changed() => controller.nodes_moved(),
             () = tokio::time::sleep(pause) => {}
         }
+        // All that waits, from everywhere: a step costs the same for one
+        // verdict as for thousands, and no source may keep another waiting.
+        for _ in 0..events.len() {
+            if let Ok(event) = events.try_recv() {
+                hear(event, &mut controller, &*resign);
+            }
+        }
+        for _ in 0..watches.changes.len() {
+            if let Ok(change) = watches.changes.try_recv() {
+                controller.take(change);
+            }
+        }
+        controller.take_written();
     }
+}
+
+/// Takes up what a fleet tells.
+fn hear(event: HubEvent, controller: &mut Controller, resign: &dyn Fn()) {
+    if let HubEvent::Deposed(fleet, why) = &event {
+        tracing::warn!(%fleet, why, "giving up the lease");
+        resign();
+    }
+    controller.hub(event);
 }
 
 /// Begins to watch, as soon as the API server can be reached.

@@ -22,6 +22,11 @@ use crate::world::World;
 /// Between two looks at what nodes reported, at least.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
+/// Planning takes at most half of the time, and waits no longer than this for
+/// the other half to pass: thousands of targets may have new verdicts every
+/// few milliseconds, and each time all of their check is counted.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
 /// While counts of nodes are not settled, it is looked for that so often.
 const UNSETTLED_LOOK: Duration = Duration::from_millis(500);
 
@@ -57,6 +62,8 @@ pub(super) struct Controller {
     /// Whether counts of nodes meant nothing yet at the last step.
     unsettled: bool,
     next_look: Instant,
+    /// When planning may begin again.
+    rests_until: Instant,
     next_count: Instant,
     pub(super) metrics: Metrics,
 }
@@ -110,6 +117,7 @@ impl Controller {
             moved: false,
             unsettled: false,
             next_look: now,
+            rests_until: now,
             next_count: now,
             metrics,
         }
@@ -211,6 +219,9 @@ impl Controller {
     /// Plans what to write about objects that changed, whose time has come, or
     /// about which nodes may have reported something.
     fn look(&mut self, now: Instant) {
+        if now < self.rests_until {
+            return;
+        }
         let present = Timestamp::now();
         let mut objects = self.world.take_dirty();
         objects.extend(self.wakeups.take(present));
@@ -223,8 +234,10 @@ impl Controller {
         if objects.is_empty() {
             return;
         }
+        let began = Instant::now();
         let plan = Planner::new(&self.world, &self.hub, present).plan(&objects);
-        let took = now.elapsed();
+        let took = began.elapsed();
+        self.rests_until = Instant::now() + took.min(LONGEST_REST);
         // Of many objects, every look takes long: so these are fewer.
         self.next_look = now + BETWEEN_LOOKS.max(took * 5);
         self.metrics.planned(took);
@@ -255,11 +268,15 @@ impl Controller {
         let mut pauses = vec![LONGEST_PAUSE];
         pauses.extend(self.world.next_end().map(until));
         if self.leading.is_some() {
-            pauses.extend(self.wakeups.next().map(until));
             pauses.extend(self.next_write(now));
-            if self.moved {
-                pauses.push(self.next_look.saturating_duration_since(now));
-            }
+            let looks = [
+                self.wakeups.next().map(until),
+                (self.moved).then(|| self.next_look.saturating_duration_since(now)),
+                self.world.is_dirty().then_some(Duration::ZERO),
+            ];
+            let rest = self.rests_until.saturating_duration_since(now);
+            let soonest = looks.into_iter().flatten().min();
+            pauses.extend(soonest.map(|wait| wait.max(rest)));
             if self.unsettled {
                 pauses.push(UNSETTLED_LOOK);
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinError;
 
 use super::controller::Controller;
 use crate::apply::Outcome;
@@ -88,9 +89,22 @@ impl Controller {
     pub(super) async fn written(&mut self) {
         while self.announcements.try_join_next().is_some() {}
         match self.writes.join_next().await {
-            Some(Ok((write, outcome))) => self.finish(write, outcome),
-            Some(Err(error)) => tracing::error!(%error, "a write was broken off"),
+            Some(ended) => self.ended(ended),
             None => std::future::pending().await,
+        }
+    }
+
+    /// Takes up what became of all writes that have ended.
+    pub(super) fn take_written(&mut self) {
+        while let Some(ended) = self.writes.try_join_next() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Written, JoinError>) {
+        match ended {
+            Ok((write, outcome)) => self.finish(write, outcome),
+            Err(error) => tracing::error!(%error, "a write was broken off"),
         }
     }
 

@@ -354,8 +354,8 @@ impl Monitor {
         for hold in std::mem::take(&mut self.own_holds).into_values().flatten() {
             *votes.entry(hold).or_default() += 1;
         }
-        let voters = self.peers.values().filter(|peer| peer.has_spoken).count();
-        votes.retain(|_, count| *count * 2 > voters);
+        let spoke = self.peers.values().filter(|peer| peer.has_spoken).count();
+        votes.retain(|_, count| *count * 2 > spoke);
         for hold in votes.into_keys() {
             self.records.hold(now, &hold);
         }

@@ -279,6 +279,11 @@ impl World {
         self.dirty.extend(self.objects.keys().cloned());
     }
 
+    /// Whether any object is to be looked at.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// The objects that are to be looked at, as far as they exist.
     pub fn take_dirty(&mut self) -> BTreeSet<ObjectId> {
         let mut dirty = std::mem::take(&mut self.dirty);
