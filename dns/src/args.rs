@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::{Parser, ValueEnum};
+use anyhow::{Context, bail};
+use clap::{ArgGroup, Parser, ValueEnum};
 use ipnet::IpNet;
 use rand::Rng;
-use watershed_dns::fleet::{Identity, Membership, Operators, TlsFiles};
+use watershed_dns::fleet::{Credentials, EnrolFiles, Identity, Membership, Operators, TlsFiles};
 use watershed_dns::health::HealthOptions;
 use watershed_dns::{Config, UdpOptions};
 use watershed_probe::Allowed;
@@ -22,6 +22,8 @@ use watershed_snapshot::ResourceName;
 /// that on disk while there is no operator.
 #[derive(Debug, Parser)]
 #[command(name = "watershed-dns", version)]
+// One of two ways to show operators who the node is.
+#[command(group(ArgGroup::new("credentials").required(true).args(["tls_dir", "token"])))]
 pub(crate) struct Args {
     /// Where to answer queries, by UDP and TCP; may be given several times.
     /// In a container it is 0.0.0.0:5353 or [::]:5353
@@ -59,9 +61,32 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     operator_name: Option<String>,
 
-    /// Directory with ca.crt, tls.crt and tls.key; read anew at every connection
+    /// Directory with ca.crt, tls.crt and tls.key; read anew at every
+    /// connection. Without it the operator issues a certificate, for a token
     #[arg(long, value_name = "DIR")]
-    tls_dir: PathBuf,
+    tls_dir: Option<PathBuf>,
+
+    /// Certificate of the operator's authority (PEM); read anew at every
+    /// connection
+    #[arg(
+        long,
+        env = "WATERSHED_CA",
+        value_name = "FILE",
+        requires = "token",
+        conflicts_with = "tls_dir"
+    )]
+    ca: Option<PathBuf>,
+
+    /// Service account token for the audience `watershed-operator`, by which
+    /// the operator knows the node; read anew whenever it is needed
+    #[arg(
+        long,
+        env = "WATERSHED_TOKEN",
+        value_name = "FILE",
+        requires = "ca",
+        conflicts_with = "tls_dir"
+    )]
+    token: Option<PathBuf>,
 
     /// The fleet that the node belongs to
     #[arg(
@@ -204,6 +229,19 @@ impl Args {
         }
     }
 
+    /// How the node shows operators who it is.
+    fn credentials(&self) -> anyhow::Result<Credentials> {
+        match (&self.tls_dir, &self.ca, &self.token) {
+            (Some(directory), None, None) => Ok(Credentials::Files(TlsFiles(directory.clone()))),
+            (None, Some(ca), Some(token)) => Ok(Credentials::Enrolment(EnrolFiles {
+                ca: ca.clone(),
+                token: token.clone(),
+            })),
+            // The command line was checked for that.
+            _ => bail!("give either --tls-dir, or --ca and --token"),
+        }
+    }
+
     /// How the node probes.
     fn health(&self) -> anyhow::Result<HealthOptions> {
         let authorities = self.probe_ca.as_ref().map(|path| {
@@ -237,7 +275,7 @@ impl Args {
             },
             operators: Operators {
                 addresses: self.operators.clone(),
-                tls: TlsFiles(self.tls_dir.clone()),
+                credentials: self.credentials()?,
                 name: self.operator_name.clone(),
             },
             state: self.state.clone(),

@@ -9,6 +9,7 @@
 //! - [`dns`]: single queries, and a steady load that records every answer that
 //!   is lost or not as expected;
 //! - [`fleet`]: such a cluster with operators and DNS nodes in it;
+//! - [`enrol`]: what a kubelet would give to nodes that enrol;
 //! - [`endpoint`]: endpoints that answer health checks, and fail as told;
 //! - [`certs`]: certificates for the stream between operator and DNS nodes;
 //! - [`wait`]: conditions with a deadline, in place of sleeps;
@@ -23,6 +24,7 @@ pub mod certs;
 pub mod cluster;
 pub mod dns;
 pub mod endpoint;
+pub mod enrol;
 pub mod fleet;
 pub mod http;
 pub mod ports;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use watershed_operator::control::ControlConfig;
+use watershed_operator::enrol::{Permit, Permits};
 use watershed_operator::fleet::{Config, HubConfig};
 use watershed_operator::leader::LeaderConfig;
 use watershed_operator::tls::TRUST_DOMAIN;
@@ -83,6 +84,17 @@ pub(crate) struct Run {
     /// Trust domain of the identities in certificates of nodes
     #[arg(long, value_name = "NAME", default_value = TRUST_DOMAIN)]
     pub(crate) trust_domain: String,
+
+    /// Give certificates to nodes of FLEET that show a token of this account;
+    /// may be given several times
+    #[arg(
+        long,
+        env = "WATERSHED_ENROL",
+        value_name = "NAMESPACE/SERVICEACCOUNT=FLEET",
+        value_delimiter = ',',
+        conflicts_with = "tls_dir"
+    )]
+    enrol: Vec<Permit>,
 
     /// Where to serve /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:8080")]
@@ -237,6 +249,11 @@ impl Run {
             }
         }
         names
+    }
+
+    /// Whose tokens may enrol nodes, and of which fleets.
+    pub(crate) fn permits(&self) -> Permits {
+        self.enrol.iter().cloned().collect()
     }
 
     /// How to take part in the election.
@@ -422,6 +439,15 @@ mod tests {
             run.certified(&advertised),
             ["a.example.com", "b.example.com"]
         );
+    }
+
+    #[test]
+    fn accounts_may_enrol_nodes_of_several_fleets() {
+        assert!(run(&[]).permits().is_empty());
+        let given = run(&["--enrol", "a/b=c,a/b=d", "--enrol", "e/f=g"]);
+        let expected = ["a/b=c", "a/b=d", "e/f=g"];
+        let expected = expected.map(|text| text.parse::<Permit>().expect(text));
+        assert_eq!(given.permits(), expected.into_iter().collect());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod control;
+pub mod enrol;
 pub mod explain;
 pub mod fleet;
 pub mod generation;

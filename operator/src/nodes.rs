@@ -10,9 +10,10 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use watershed_operator::enrol::{Enroller, KubeReviewer};
 use watershed_operator::fleet::{Hub, server};
 use watershed_operator::leader::Role;
-use watershed_operator::tls::{self, KubeSecrets, Managed, ServerTls};
+use watershed_operator::tls::{self, KubeConfigMap, KubeSecrets, Managed, ServerTls};
 
 use crate::args::Run;
 
@@ -31,8 +32,22 @@ impl Certificates {
             return Self::Files(directory.clone());
         }
         let store = KubeSecrets::new(client.clone(), args.namespace());
-        let managed = Managed::new(Arc::new(store), names);
-        Self::Secrets(managed.with_trust_domain(args.trust_domain.clone()))
+        let published = KubeConfigMap::new(client.clone(), args.namespace());
+        let managed = Managed::new(Arc::new(store), names)
+            .with_trust_domain(args.trust_domain.clone())
+            .with_publisher(Arc::new(published));
+        Self::Secrets(managed)
+    }
+
+    /// Who gives certificates to nodes.
+    pub(crate) fn enroller(&self, args: &Run, client: &Client) -> Enroller {
+        match self {
+            Self::Files(_) => Enroller::without_authority(),
+            Self::Secrets(managed) => {
+                let reviewer = KubeReviewer::new(client.clone());
+                Enroller::new(args.permits(), Arc::new(reviewer), managed.clone())
+            }
+        }
     }
 
     /// The certificate, as soon as there is one, and what keeps it fresh.
@@ -70,6 +85,7 @@ pub(crate) async fn serve(
     hub: Hub,
     listener: TcpListener,
     certificates: Certificates,
+    enroller: Enroller,
     told: watch::Sender<Option<ServerTls>>,
     role: watch::Receiver<Role>,
     closing: CancellationToken,
@@ -80,7 +96,13 @@ pub(crate) async fn serve(
     };
     let (tls, keep) = obtained.context("nodes cannot be let in")?;
     told.send_replace(Some(tls.clone()));
-    let mut serving = pin!(server::serve(hub, listener, tls, closing));
+    let mut serving = pin!(server::serve(
+        hub,
+        listener,
+        tls,
+        Arc::new(enroller),
+        closing
+    ));
     tokio::select! {
         served = &mut serving => return Ok(served?),
         // That ends when it is told to, as the service is about to.

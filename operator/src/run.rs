@@ -138,10 +138,13 @@ impl Operator {
             synced,
             leaving.clone(),
         );
+        let certificates = Certificates::new(args, &client, args.certified(&advertised));
+        let enroller = certificates.enroller(args, &client);
         let fleet = nodes::serve(
             hub.clone(),
             sockets.fleet,
-            Certificates::new(args, &client, args.certified(&advertised)),
+            certificates,
+            enroller,
             tls,
             election.role.clone(),
             closing.clone(),

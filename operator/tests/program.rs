@@ -54,6 +54,7 @@ impl Program {
             .args(arguments)
             .env("KUBECONFIG", self.directory.path().join("kubeconfig"))
             .env_remove("POD_NAME")
+            .env_remove("WATERSHED_ENROL")
             .env_remove("POD_NAMESPACE")
             .env("RUST_LOG", "info,watershed_operator=debug,kube_client=off")
             .stdin(Stdio::null());
@@ -244,6 +245,8 @@ fn a_command_line_that_is_wrong_has_another_status() {
         &["run", "--lease-seconds", "1"][..],
         &["run", "--advertise", "2001:db8::1"],
         &["run", "--tls-dir", "tls", "--dns-name", "a.example.com"],
+        &["run", "--tls-dir", "tls", "--enrol", "a/b=c"],
+        &["run", "--enrol", "a/b"],
         &["certificate", "--out", "certificates"],
     ] {
         let output = program.output(command);

@@ -9,6 +9,7 @@
 mod address;
 mod decode;
 mod encode;
+mod enrol;
 mod error;
 mod format;
 mod message;
@@ -26,6 +27,7 @@ pub mod fleet_v1 {
 
 pub use decode::decode;
 pub use encode::encode;
+pub use enrol::{ENROL_AUDIENCE, ENROL_LIMIT};
 pub use error::{DecodeError, MessageError};
 pub use format::{NEWEST_FORMAT, OLDEST_FORMAT, format_needed};
 pub use message::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart};

@@ -8,20 +8,17 @@ use rand::Rng;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::Code;
 
 use super::backoff::{Backoff, SHORTEST};
-use super::connect::Connect;
+use super::connect::{Connect, Dialer};
 use super::member::Input;
 use super::metrics::Metrics;
 use super::session::{self, End};
-use super::tls::{TlsFileError, TlsFiles};
+use super::subscriber::Identity;
+use super::tls::{Certificates, Credentials, TlsFileError};
 use crate::health::HealthHandle;
 
-/// An operator that does not take a connection in this time is passed over.
-const CONNECT: Duration = Duration::from_secs(5);
-/// HTTP/2 pings find out that a connection is dead before heartbeats do.
-const PING: Duration = Duration::from_secs(10);
 /// A stream that lasted so long was of use.
 const OF_USE: Duration = Duration::from_secs(10);
 
@@ -30,8 +27,8 @@ const OF_USE: Duration = Duration::from_secs(10);
 pub struct Operators {
     /// `host:port`, tried in turn.
     pub addresses: Vec<String>,
-    /// The certificates.
-    pub tls: TlsFiles,
+    /// How the node shows who it is.
+    pub credentials: Credentials,
     /// The name in operators' certificates, where it is not the host of the
     /// address.
     pub name: Option<String>,
@@ -51,6 +48,10 @@ pub(super) enum ClientError {
     Connect(tonic::transport::Error),
     #[error("{}: {}", .0.code(), .0.message())]
     Status(#[from] tonic::Status),
+    #[error("it issues no certificate: {}", .0.message())]
+    Enrol(tonic::Status),
+    #[error("cannot make a key: {0}")]
+    Key(#[from] rcgen::Error),
     #[error("nothing was heard for {0:?}")]
     Silent(Duration),
     #[error("a message of the operator makes no sense: {0}")]
@@ -78,8 +79,9 @@ pub(super) struct MemberSide {
 
 /// Speaks to operators for as long as the node lives.
 pub(super) struct Client<C> {
-    operators: Operators,
-    network: C,
+    addresses: Vec<String>,
+    dialer: Dialer<C>,
+    certificates: Certificates,
     member: MemberSide,
     metrics: Arc<Metrics>,
     backoff: Backoff,
@@ -90,13 +92,20 @@ pub(super) struct Client<C> {
 impl<C: Connect> Client<C> {
     pub(super) fn new(
         operators: Operators,
+        identity: &Identity,
         network: C,
         member: MemberSide,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let Operators {
+            addresses,
+            credentials,
+            name,
+        } = operators;
         Self {
-            operators,
-            network,
+            addresses,
+            dialer: Dialer { network, name },
+            certificates: Certificates::new(credentials, identity, Arc::clone(&metrics)),
             member,
             metrics,
             backoff: Backoff::default(),
@@ -106,7 +115,7 @@ impl<C: Connect> Client<C> {
 
     /// Goes through the operators, again and again, until the member stops.
     pub(super) async fn run(mut self) {
-        let addresses = self.operators.addresses.clone();
+        let addresses = self.addresses.clone();
         loop {
             for (number, address) in addresses.iter().enumerate() {
                 if number > 0 {
@@ -160,28 +169,26 @@ impl<C: Connect> Client<C> {
         }
     }
 
-    async fn stream(&self, address: &str) -> Result<End, ClientError> {
-        let channel = self.connect(address).await?;
-        session::run(channel, &self.member, &self.metrics, address).await
-    }
-
-    async fn connect(&self, address: &str) -> Result<Channel, ClientError> {
-        let tls = self.operators.tls.read(self.operators.name.as_deref());
-        let tls = tls.await?;
-        let unusable = |source| ClientError::Address {
-            address: address.to_owned(),
-            source,
+    async fn stream(&mut self, address: &str) -> Result<End, ClientError> {
+        let Self {
+            dialer,
+            certificates,
+            member,
+            metrics,
+            ..
+        } = self;
+        let tls = certificates.current(dialer, address).await?;
+        let channel = dialer.dial(address, tls).await?;
+        let end = tokio::select! {
+            end = session::run(channel, member, metrics, address) => end,
+            never = certificates.keep(dialer, address) => match never {},
         };
-        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(unusable)?;
-        let endpoint = endpoint.tls_config(tls).map_err(ClientError::Connect)?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(PING)
-            .keep_alive_timeout(CONNECT)
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true);
-        let connection = self.network.connect(endpoint).await;
-        connection.map_err(ClientError::Connect)
+        if let Err(ClientError::Status(status)) = &end
+            && status.code() == Code::PermissionDenied
+        {
+            certificates.denied();
+        }
+        end
     }
 
     /// Says the same trouble once.

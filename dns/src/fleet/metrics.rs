@@ -29,6 +29,8 @@ pub struct Metrics {
     resources: IntGauge,
     connected: IntGauge,
     connections: IntCounterVec,
+    certificate_end: IntGauge,
+    enrolments: IntCounterVec,
     nacks: IntCounterVec,
     apply: Histogram,
     persisted: IntGauge,
@@ -65,6 +67,15 @@ impl Metrics {
             connections: add.counters(
                 "operator_connections_total",
                 "Attempts to connect to an operator",
+                "result",
+            )?,
+            certificate_end: add.gauge(
+                "certificate_expiry_timestamp_seconds",
+                "When the certificate for operators expires; 0: there is none",
+            )?,
+            enrolments: add.counters(
+                "enrolments_total",
+                "Requests for a certificate to an operator",
                 "result",
             )?,
             nacks: add.counters("nacks_total", "States that were refused", "reason")?,
@@ -138,6 +149,16 @@ impl Metrics {
 
     pub(super) fn attempted(&self, result: &str) {
         self.connections.with_label_values(&[result]).inc();
+    }
+
+    /// The certificate of the node ends then, in seconds since 1970.
+    pub(super) fn certificate_ends(&self, time: i64) {
+        self.certificate_end.set(time);
+    }
+
+    /// An operator was asked for a certificate.
+    pub(super) fn enrolled(&self, result: &str) {
+        self.enrolments.with_label_values(&[result]).inc();
     }
 
     /// This is on the disk now; `None`: nothing that could be served.

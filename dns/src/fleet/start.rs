@@ -114,7 +114,7 @@ impl Membership {
             inputs: inputs.clone(),
             health,
         };
-        let client = Client::new(self.operators, network, member_side, counts);
+        let client = Client::new(self.operators, &self.identity, network, member_side, counts);
         let client = tokio::spawn(client.run());
         Ok(Running {
             status,

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod enrol;
 mod health;
 mod page;
 mod program;

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, missing_docs)]
 
+mod enrol;
 mod failures;
 mod fanout;
 mod getting_started;

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use watershed_crd::KINDS;
+use watershed_e2e::enrol::{AUDIENCE, Token, make_account, make_pod, published_ca};
 use watershed_e2e::ports::free_address;
 use watershed_e2e::tools::repository;
 use watershed_e2e::wait::until;
-use watershed_e2e::{Cluster, Identity, Launch, Process, binaries, eventually};
+use watershed_e2e::{Cluster, Identity, Launch, Process, binaries};
 
 use crate::grants::{Grant, OperatorRoles};
 use crate::needs;
@@ -26,12 +27,17 @@ const SOON: Duration = Duration::from_mins(1);
 const TEAM: &str = "shop";
 const OBJECTS: &str = include_str!("scenario.yaml");
 
-/// An operator and a node.
+/// The account and the pod of the node.
+const NODE_ACCOUNT: &str = "watershed-dns";
+const NODE: &str = "dns-0";
+
+/// An operator, and a node that enrols with it.
 pub struct Scenario<'c> {
     cluster: &'c Cluster,
     operator: Process,
     node: Process,
-    fleet: SocketAddr,
+    /// The authority that the node believes, in PEM, and where it has it from.
+    ca: (String, PathBuf),
 }
 
 impl<'c> Scenario<'c> {
@@ -42,13 +48,22 @@ impl<'c> Scenario<'c> {
         let kubeconfig = cluster.kubeconfig_for(&account).await?;
         let fleet = free_address()?;
         let operator = Process::start(operator(cluster, &kubeconfig, fleet)?)?;
-        let tls = certificates(cluster, &operator).await?;
-        let node = Process::start(node(cluster, &tls, fleet)?)?;
+        let token = Token {
+            namespace: HOME,
+            account: NODE_ACCOUNT,
+            pod: Some(NODE),
+            audience: AUDIENCE,
+        };
+        let (ca_file, token_file) = (cluster.dir().join("ca.crt"), cluster.dir().join("token"));
+        let ca = published_ca(cluster, HOME, None).await?;
+        fs::write(&ca_file, &ca)?;
+        fs::write(&token_file, token.make(cluster).await?)?;
+        let node = Process::start(node(cluster, &ca_file, &token_file, fleet)?)?;
         Ok(Self {
             cluster,
             operator,
             node,
-            fleet,
+            ca: (ca, ca_file),
         })
     }
 
@@ -107,7 +122,8 @@ impl<'c> Scenario<'c> {
     }
 
     /// Without an authority there is a new one at the next start, and all
-    /// certificates are of it.
+    /// certificates are of it. The node finds it where the former was, and
+    /// comes back by itself.
     async fn certificates_anew(&mut self) -> Result<()> {
         self.operator.stop(Duration::from_secs(20)).await?;
         let secrets: Api<Secret> = Api::namespaced(self.cluster.client(), HOME);
@@ -120,9 +136,9 @@ impl<'c> Scenario<'c> {
             Ok(secrets.get("watershed-dns-tls").await?.data != before.data)
         })
         .await?;
-        self.node.kill()?;
-        let tls = certificates(self.cluster, &self.operator).await?;
-        self.node = Process::start(node(self.cluster, &tls, self.fleet)?)?;
+        let (ca, file) = &mut self.ca;
+        *ca = published_ca(self.cluster, HOME, Some(ca)).await?;
+        fs::write(file, ca)?;
         Ok(())
     }
 
@@ -261,18 +277,10 @@ async fn install(cluster: &Cluster) -> Result<()> {
         let yaml = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}");
         cluster.apply(&yaml).await?;
     }
-    let account = json!({
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": ACCOUNT, "namespace": HOME},
-    });
-    cluster.apply(&account.to_string()).await?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), HOME);
-    eventually("the account exists", SOON, async || {
-        Ok(accounts.get(ACCOUNT).await?)
-    })
-    .await?;
-    Ok(())
+    for account in [ACCOUNT, NODE_ACCOUNT] {
+        make_account(cluster, HOME, account).await?;
+    }
+    make_pod(cluster, HOME, NODE, NODE_ACCOUNT).await
 }
 
 fn operator(cluster: &Cluster, kubeconfig: &Path, fleet: SocketAddr) -> Result<Launch> {
@@ -283,35 +291,23 @@ fn operator(cluster: &Cluster, kubeconfig: &Path, fleet: SocketAddr) -> Result<L
     let launch = launch
         .args(["--namespace", HOME, "--pod-name", "operator-0"])
         .args(["--fleet-listen", &fleet, "--advertise", &fleet])
-        .args(["--http", &http, "--lease-seconds", "3"]);
+        .args(["--http", &http, "--lease-seconds", "3"])
+        .args(["--enrol", &format!("{HOME}/{NODE_ACCOUNT}=default")]);
     Ok(launch.env("KUBECONFIG", kubeconfig))
 }
 
-fn node(cluster: &Cluster, tls: &Path, fleet: SocketAddr) -> Result<Launch> {
+fn node(cluster: &Cluster, ca: &Path, token: &Path, fleet: SocketAddr) -> Result<Launch> {
     let (dns, http) = (free_address()?.to_string(), free_address()?.to_string());
     let log = cluster.dir().join("node.log");
-    let launch = Launch::new("node", binaries::dns()?, log).args(["--node", "dns-0"]);
+    let launch = Launch::new("node", binaries::dns()?, log).args(["--node", NODE]);
     let launch = launch
         .args(["--listen", &dns, "--http", &http])
         .args(["--operator", &fleet.to_string()])
-        .arg("--tls-dir")
-        .arg(tls);
+        .arg("--ca")
+        .arg(ca)
+        .arg("--token")
+        .arg(token);
     Ok(launch)
-}
-
-/// Writes the certificate that the operator has made for the nodes to files.
-async fn certificates(cluster: &Cluster, operator: &Process) -> Result<PathBuf> {
-    let secrets: Api<Secret> = Api::namespaced(cluster.client(), HOME);
-    let name = "watershed-dns-tls";
-    let made = async || Ok(secrets.get(name).await?);
-    let secret = operator.eventually("there is a certificate for nodes", SOON, made);
-    let data = secret.await?.data.context("a Secret without data")?;
-    let dir = cluster.dir().join(name);
-    fs::create_dir_all(&dir)?;
-    for (file, content) in data {
-        fs::write(dir.join(file), content.0)?;
-    }
-    Ok(dir)
 }
 
 /// Where the server asks for it, a version can name its policy as its owner

@@ -26,6 +26,11 @@ pub enum IdentityError {
     /// It cannot be read.
     #[error("the client certificate cannot be read: {0}")]
     Unreadable(String),
+    /// There is none.
+    #[error(
+        "the node has shown no certificate: give it one by --tls-dir, or let it enrol by --ca and --token"
+    )]
+    NoCertificate,
     /// It has no URI of the form.
     #[error(
         "the client certificate has no URI spiffe://<trust domain>/fleet/<fleet>[/node/<node>] among its subject alternative names: issue one that has"

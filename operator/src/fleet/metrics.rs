@@ -14,6 +14,7 @@ pub struct Metrics {
     nacks: IntCounterVec,
     dropped: IntCounterVec,
     refused: IntCounter,
+    enrolments: IntCounterVec,
     claims: IntCounterVec,
     nodes: IntGaugeVec,
     quarantined: IntGaugeVec,
@@ -31,6 +32,7 @@ impl Metrics {
         registry.register(Box::new(metrics.nacks.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.enrolments.clone()))?;
         registry.register(Box::new(metrics.claims.clone()))?;
         registry.register(Box::new(metrics.nodes.clone()))?;
         registry.register(Box::new(metrics.quarantined.clone()))?;
@@ -63,6 +65,11 @@ impl Metrics {
             refused: IntCounter::new(
                 "watershed_fleet_refused_total",
                 "Streams that were refused for their identity.",
+            )?,
+            enrolments: counter(
+                "enrolments_total",
+                "Requests of nodes for a certificate.",
+                &["outcome"],
             )?,
             claims: counter(
                 "claims_total",
@@ -125,6 +132,11 @@ impl Metrics {
     /// A stream was refused for its identity.
     pub(crate) fn refused(&self) {
         self.refused.inc();
+    }
+
+    /// A node asked for a certificate.
+    pub(crate) fn enrolled(&self, outcome: &str) {
+        self.enrolments.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn claimed(&self, outcome: &str) {

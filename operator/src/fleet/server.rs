@@ -1,8 +1,10 @@
 //! The gRPC service that nodes connect to.
 
 mod accept;
+mod enrolment;
 mod stream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -11,11 +13,14 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use watershed_proto::fleet_v1::enrolment_server::EnrolmentServer;
 use watershed_proto::fleet_v1::fleet_server::{Fleet, FleetServer};
 use watershed_proto::fleet_v1::{FromNode, ToNode};
-use watershed_proto::{Hello, MESSAGE_LIMIT, NodeMessage, OperatorMessage};
+use watershed_proto::{ENROL_LIMIT, Hello, MESSAGE_LIMIT, NodeMessage, OperatorMessage};
 
 pub use self::accept::{Listener, Peer, PeerStream};
+use self::enrolment::EnrolmentService;
+use crate::enrol::Enroller;
 use crate::fleet::hub::{Hub, Reception};
 use crate::fleet::{FleetName, IdentityError};
 use crate::tls::ServerTls;
@@ -32,7 +37,8 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 #[error("the fleet service ended: {0}")]
 pub struct ServeError(#[from] tonic::transport::Error);
 
-/// Serves nodes over mutual TLS until `shutdown`.
+/// Serves nodes over TLS until `shutdown`. Those with a certificate have their
+/// stream; the others can do no more than ask `enroller` for one.
 ///
 /// # Errors
 /// When the service cannot go on.
@@ -40,10 +46,11 @@ pub async fn serve(
     hub: Hub,
     listener: impl Listener,
     tls: ServerTls,
+    enroller: Arc<Enroller>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let incoming = accept::accept(listener, tls, shutdown.clone());
-    serve_on(hub, incoming, shutdown).await
+    serve_on(hub, incoming, enroller, shutdown).await
 }
 
 /// Serves nodes on connections whose peers are known already.
@@ -53,6 +60,7 @@ pub async fn serve(
 pub async fn serve_on<Io, Incoming>(
     hub: Hub,
     incoming: Incoming,
+    enroller: Arc<Enroller>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError>
 where
@@ -60,6 +68,10 @@ where
     Incoming: Stream<Item = std::io::Result<PeerStream<Io>>>,
 {
     let ended = shutdown.clone();
+    let enrolment = EnrolmentService::new(enroller, hub.metrics().clone());
+    let enrolment = EnrolmentServer::new(enrolment)
+        .max_decoding_message_size(ENROL_LIMIT)
+        .max_encoding_message_size(ENROL_LIMIT);
     let service = FleetServer::new(Service { hub, shutdown })
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
@@ -69,6 +81,7 @@ where
         // A node has one stream.
         .max_concurrent_streams(Some(4))
         .add_service(service)
+        .add_service(enrolment)
         .serve_with_incoming_shutdown(incoming, ended.cancelled_owned())
         .await?;
     Ok(())
@@ -88,6 +101,7 @@ impl Fleet for Service {
         request: Request<Streaming<FromNode>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
         let peer = request.extensions().get::<Peer>().cloned();
+        self.certified(peer.as_ref())?;
         let mut inbound = request.into_inner();
         let hello = tokio::time::timeout(HELLO_TIMEOUT, first(&mut inbound))
             .await
@@ -112,6 +126,18 @@ impl Fleet for Service {
 }
 
 impl Service {
+    /// Nothing is read from who has shown no certificate.
+    fn certified(&self, peer: Option<&Peer>) -> Result<(), Status> {
+        let without = IdentityError::NoCertificate;
+        let certified = peer.is_some_and(|peer| peer.identity.as_ref() != Err(&without));
+        if certified {
+            return Ok(());
+        }
+        self.hub.metrics().refused();
+        tracing::debug!("refused a stream without a certificate");
+        Err(Status::permission_denied(without.to_string()))
+    }
+
     /// The fleet that a node may join: the one of its certificate, if it says
     /// the same.
     fn admit(&self, peer: Option<&Peer>, hello: &Hello) -> Result<FleetName, Status> {
@@ -124,7 +150,7 @@ impl Service {
             Some(Peer {
                 identity: Err(error),
             }) => Err(error.clone()),
-            None => Err(IdentityError::Absent),
+            None => Err(IdentityError::NoCertificate),
         };
         let fleet = result.map_err(|error| {
             self.hub.metrics().refused();

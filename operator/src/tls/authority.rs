@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKey, PublicKeyData, SanType, date_time_ymd,
 };
 
 use super::{Bundle, TlsError};
@@ -18,6 +19,9 @@ const AUTHORITY: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Certificates begin so much earlier than now, for clocks that are behind.
 const BACKDATE: Duration = Duration::from_mins(5);
+
+/// Octets of an uncompressed point of P-256 (SEC 1, section 2.3.3).
+const P256_POINT: usize = 65;
 
 /// An authority: issues certificates.
 pub struct Authority {
@@ -55,6 +59,10 @@ pub struct Issued {
     /// Its key.
     pub key: String,
 }
+
+/// The key that somebody wants a certificate for.
+#[derive(Debug)]
+pub struct RequestedKey(PublicKey);
 
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,30 +137,68 @@ impl Authority {
     /// # Errors
     /// When a name is not one, or there is no randomness for a key.
     pub fn issue(&self, now: u64, order: &Order) -> Result<Issued, TlsError> {
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.subject_alt_names = alternative_names(order)?;
-        let common = match (&order.identity, order.names.first()) {
-            (Some(identity), _) => identity.to_string(),
-            (None, Some(name)) => name.clone(),
-            (None, None) => "watershed".to_owned(),
-        };
-        // X.520 allows 64 characters; nobody reads more than the start.
-        let common: String = common.chars().take(64).collect();
-        params.distinguished_name.push(DnType::CommonName, common);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![match order.purpose {
-            Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,
-            Purpose::Client => ExtendedKeyUsagePurpose::ClientAuth,
-        }];
-        params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, now, order.valid);
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
+        let certificate = params(now, order)?.signed_by(&key, &self.issuer)?;
         Ok(Issued {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         })
     }
+
+    /// Issues a certificate for somebody's own key, likewise. Gives it in PEM.
+    ///
+    /// # Errors
+    /// When a name is not one.
+    pub fn sign(&self, now: u64, order: &Order, key: &RequestedKey) -> Result<String, TlsError> {
+        let certificate = params(now, order)?.signed_by(&key.0, &self.issuer)?;
+        Ok(certificate.pem())
+    }
+}
+
+impl RequestedKey {
+    /// Reads a request for a certificate (PKCS #10) in DER. Its sender has
+    /// shown by its signature that the key is theirs; all else that they ask
+    /// for is left aside.
+    ///
+    /// # Errors
+    /// When it is no such request, or not for an ECDSA key on P-256: nodes make
+    /// no other.
+    pub fn read(der: &[u8]) -> Result<Self, TlsError> {
+        let unusable = |message: &dyn fmt::Display| {
+            TlsError::unusable("the request for a certificate", message)
+        };
+        let request = CertificateSigningRequestParams::from_der(&der.into());
+        let key = request.map_err(|error| unusable(&error))?.public_key;
+        // The algorithm is that of the signature; a key on another curve may
+        // have made it, whose points are longer.
+        let is_p256 = key.algorithm() == &PKCS_ECDSA_P256_SHA256;
+        if !is_p256 || key.der_bytes().len() != P256_POINT {
+            return Err(unusable(&"its key is not an ECDSA key on P-256"));
+        }
+        Ok(Self(key))
+    }
+}
+
+/// All of a certificate but its key.
+fn params(now: u64, order: &Order) -> Result<CertificateParams, TlsError> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.subject_alt_names = alternative_names(order)?;
+    let common = match (&order.identity, order.names.first()) {
+        (Some(identity), _) => identity.to_string(),
+        (None, Some(name)) => name.clone(),
+        (None, None) => "watershed".to_owned(),
+    };
+    // X.520 allows 64 characters; nobody reads more than the start.
+    let common: String = common.chars().take(64).collect();
+    params.distinguished_name.push(DnType::CommonName, common);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match order.purpose {
+        Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,
+        Purpose::Client => ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    set_validity(&mut params, now, order.valid);
+    Ok(params)
 }
 
 fn alternative_names(order: &Order) -> Result<Vec<SanType>, TlsError> {
@@ -216,6 +262,72 @@ mod tests {
         let (_, other) = Authority::create(NOW).expect("another");
         let mixed = Authority::load(authority.certificate().to_owned(), &other);
         assert!(matches!(mixed, Err(TlsError::Unusable { .. })));
+    }
+
+    /// A request for a certificate that asks for far too much.
+    fn greedy(algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8> {
+        let names = vec!["operator.example.com".to_owned()];
+        let mut params = CertificateParams::new(names).expect("names");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "spiffe://watershed/fleet/other");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate_for(algorithm).expect("a key");
+        let request = params.serialize_request(&key).expect("a request");
+        request.der().to_vec()
+    }
+
+    #[test]
+    fn nothing_but_the_key_is_taken_from_a_request() {
+        let (authority, _) = Authority::create(NOW).expect("an authority");
+        let key = RequestedKey::read(&greedy(&PKCS_ECDSA_P256_SHA256)).expect("a request");
+        let order = Order {
+            purpose: Purpose::Client,
+            identity: Identity::parse("spiffe://watershed/fleet/default/node/dns-0"),
+            names: Vec::new(),
+            valid: Duration::from_hours(24),
+        };
+        let pem = authority.sign(NOW, &order, &key).expect("signed");
+        assert_eq!(expiry(&pem).expect("a date"), 1_790_086_400);
+        crate::tls::with_first(&pem, |certificate| {
+            assert_eq!(
+                certificate.public_key().subject_public_key.data,
+                key.0.der_bytes()
+            );
+            assert!(!certificate.is_ca());
+            let usage = certificate.extended_key_usage().expect("readable");
+            let usage = usage.expect("given").value;
+            assert!(usage.client_auth && !usage.server_auth && !usage.any);
+            let names = certificate.subject_alternative_name().expect("readable");
+            assert_eq!(names.expect("given").value.general_names.len(), 1);
+            assert!(!certificate.subject().to_string().contains("other"));
+        })
+        .expect("a certificate");
+        let chain = crate::tls::chain(&pem).expect("a chain");
+        assert_eq!(Identity::of_certificate(&chain[0]).ok(), order.identity);
+    }
+
+    #[test]
+    fn a_request_is_signed_by_its_own_key_on_p256() {
+        let mut forged = greedy(&PKCS_ECDSA_P256_SHA256);
+        let last = forged.last_mut().expect("octets");
+        *last ^= 1;
+        let mut cases = vec![
+            Vec::new(),
+            b"nonsense".to_vec(),
+            greedy(&rcgen::PKCS_ECDSA_P384_SHA384),
+            greedy(&rcgen::PKCS_ED25519),
+            forged,
+        ];
+        cases.push(greedy(&PKCS_ECDSA_P256_SHA256)[..100].to_vec());
+        for der in cases {
+            let error = RequestedKey::read(&der).expect_err("no proper request");
+            assert!(
+                error.to_string().contains("the request for a certificate"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Certificates that the operator makes for itself and for the nodes beside
-//! it. The leader makes and renews them, the other replicas read them.
+//! it. The leader makes and renews them, the other replicas read them. Each
+//! signs for the nodes that enrol with it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::authority::{Authority, Order, Purpose};
+use super::authority::{Authority, Order, Purpose, RequestedKey};
+use super::publish::CaPublisher;
 use super::secrets::{SecretData, SecretStore};
 use super::{Bundle, ServerTls, TRUST_DOMAIN, TlsError, with_first};
 use crate::fleet::{FleetName, Identity, NodeName};
@@ -26,6 +28,10 @@ const KEY: &str = "tls.key";
 /// How long certificates last. They are renewed after two thirds of it.
 const VALID: Duration = Duration::from_hours(90 * 24);
 
+/// How long those last that nodes enrol for. They are in the memory of one
+/// process, which gets another by itself.
+const ENROLLED: Duration = Duration::from_hours(24);
+
 /// How often certificates are looked at.
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -42,6 +48,8 @@ pub struct Managed {
     /// Names and addresses under which nodes reach the operator.
     names: Vec<String>,
     trust_domain: String,
+    /// Where nodes find whom to trust.
+    publisher: Option<Arc<dyn CaPublisher>>,
 }
 
 impl Managed {
@@ -52,7 +60,16 @@ impl Managed {
             store,
             names,
             trust_domain: TRUST_DOMAIN.to_owned(),
+            publisher: None,
         }
+    }
+
+    /// Also publishes the authority's certificate, for nodes to check the
+    /// operator's by.
+    #[must_use]
+    pub fn with_publisher(mut self, publisher: Arc<dyn CaPublisher>) -> Self {
+        self.publisher = Some(publisher);
+        self
     }
 
     /// With identities of another trust domain.
@@ -109,6 +126,31 @@ impl Managed {
         let authority = self.authority(now).await?;
         let issued = authority.issue(now, &self.order(fleet, node, names))?;
         Ok(issued.with(&authority))
+    }
+
+    /// A certificate of one node of a fleet, for the key that it has made
+    /// itself. In PEM; valid for a day from `now`.
+    ///
+    /// # Errors
+    /// When there is no authority yet, or it cannot be used.
+    pub async fn sign(
+        &self,
+        now: u64,
+        fleet: &FleetName,
+        node: &NodeName,
+        key: &RequestedKey,
+    ) -> Result<String, TlsError> {
+        let Some(data) = self.store.read(CA_SECRET).await? else {
+            return Err(TlsError::Secret {
+                name: CA_SECRET.to_owned(),
+                message: "it is not there yet; the replica that leads makes it".to_owned(),
+            });
+        };
+        let order = Order {
+            valid: ENROLLED,
+            ..self.order(fleet, Some(node.clone()), Vec::new())
+        };
+        authority_in(&data)?.sign(now, &order, key)
     }
 
     /// The authority, which is made when there is none.
@@ -219,10 +261,22 @@ impl Managed {
     }
 
     async fn look(&self, lead: bool) -> Result<Option<Bundle>, TlsError> {
-        if lead {
-            self.ensure(unix_seconds()).await.map(Some)
-        } else {
-            self.server().await
+        if !lead {
+            return self.server().await;
+        }
+        let bundle = self.ensure(unix_seconds()).await?;
+        self.publish(&bundle.ca).await;
+        Ok(Some(bundle))
+    }
+
+    /// Nodes that have certificates do without it, so that a failure holds
+    /// nobody up.
+    async fn publish(&self, ca: &str) {
+        let Some(publisher) = &self.publisher else {
+            return;
+        };
+        if let Err(error) = publisher.publish(ca).await {
+            tracing::error!(%error, "cannot publish the authority; trying again");
         }
     }
 
@@ -395,6 +449,76 @@ mod tests {
             .expect_err("unusable");
         assert!(error.to_string().contains(CA_SECRET), "{error}");
         assert_eq!(entry_of(&store, CA_SECRET, CERTIFICATE).await, "nonsense");
+    }
+
+    /// What was published last; nothing can be while it is `None`.
+    struct Board(std::sync::Mutex<Option<String>>);
+
+    impl CaPublisher for Board {
+        fn publish<'a>(
+            &'a self,
+            ca: &'a str,
+        ) -> futures::future::BoxFuture<'a, Result<(), TlsError>> {
+            Box::pin(async move {
+                match self.0.lock().expect("not poisoned").as_mut() {
+                    Some(shown) => {
+                        ca.clone_into(shown);
+                        Ok(())
+                    }
+                    None => Err(TlsError::ConfigMap {
+                        name: "board".to_owned(),
+                        message: "away".to_owned(),
+                    }),
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leads_publishes_the_authority_also_a_new_one() {
+        let store = MemorySecrets::default();
+        let board = Arc::new(Board(std::sync::Mutex::new(Some(String::new()))));
+        let shown = || board.0.lock().expect("not poisoned").clone();
+        let managed = managed(&store, &["operator.example.com"]);
+        let managed = managed.with_publisher(Arc::clone(&board) as _);
+        assert_eq!(managed.look(false).await.expect("readable"), None);
+        assert_eq!(shown().as_deref(), Some(""), "who follows writes nothing");
+        let first = managed.look(true).await.expect("made").expect("leads");
+        assert_eq!(shown(), Some(first.ca.clone()));
+        store.forget(CA_SECRET);
+        let second = managed.look(true).await.expect("made").expect("leads");
+        assert_ne!(second.ca, first.ca);
+        assert_eq!(shown(), Some(second.ca.clone()));
+        // Certificates do not wait for it.
+        *board.0.lock().expect("not poisoned") = None;
+        assert_eq!(managed.look(true).await.expect("kept"), Some(second));
+    }
+
+    #[tokio::test]
+    async fn a_key_is_signed_by_the_authority_that_is_there() {
+        let store = MemorySecrets::default();
+        let managed = managed(&store, &[]);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::default();
+        let request = params.serialize_request(&key).expect("a request");
+        let key = RequestedKey::read(request.der()).expect("a proper one");
+        let (fleet, node) = (FleetName::new("edge"), NodeName::new("dns-1"));
+        let error = managed.sign(NOW, &fleet, &node, &key).await;
+        let error = error.expect_err("none is made for this").to_string();
+        assert!(error.contains(CA_SECRET), "{error}");
+        managed.ensure(NOW).await.expect("made");
+        let pem = managed
+            .sign(NOW, &fleet, &node, &key)
+            .await
+            .expect("signed");
+        let chain = crate::tls::chain(&pem).expect("a chain");
+        let identity = Identity::of_certificate(&chain[0]).expect("an identity");
+        assert_eq!(
+            identity.to_string(),
+            "spiffe://watershed/fleet/edge/node/dns-1"
+        );
+        let day = i64::try_from(NOW + DAY).expect("a date");
+        assert_eq!(crate::tls::expiry(&pem).expect("a date"), day);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 mod authority;
 mod files;
 mod managed;
+mod publish;
 mod secrets;
 
 use std::fmt;
@@ -18,9 +19,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-pub use authority::{Authority, Issued, Order, Purpose};
+pub use authority::{Authority, Issued, Order, Purpose, RequestedKey};
 pub use files::{follow, read, write};
 pub use managed::{CA_SECRET, Managed, NODE_SECRET, SERVER_SECRET};
+pub use publish::{CA_CONFIG_MAP, CaPublisher, KubeConfigMap};
 pub use secrets::{KubeSecrets, MemorySecrets, SecretData, SecretStore};
 
 /// Trust domain of the identities that the operator issues.
@@ -71,6 +73,14 @@ pub enum TlsError {
         /// Namespace and name.
         name: String,
         /// What went wrong, and what to do.
+        message: String,
+    },
+    /// The `ConfigMap` of the authority cannot be read or written.
+    #[error("ConfigMap {name}: {message}")]
+    ConfigMap {
+        /// Namespace and name.
+        name: String,
+        /// What went wrong.
         message: String,
     },
     /// No certificate could be made.
@@ -129,12 +139,13 @@ impl ServerTls {
     }
 }
 
-/// The server's side: its certificate, and only clients with a certificate of
-/// the authorities.
+/// The server's side: its certificate, and clients with a certificate of the
+/// authorities, or with none: those can do no more than enrol.
 fn server_config(bundle: &Bundle) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let roots = Arc::new(roots(&bundle.ca)?);
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        .allow_unauthenticated()
         .build()
         .map_err(|error| TlsError::unusable("the CA certificate", error))?;
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -152,6 +152,14 @@ pub struct MemorySecrets {
     secrets: Arc<Mutex<HashMap<String, SecretData>>>,
 }
 
+impl MemorySecrets {
+    /// Deletes a Secret.
+    pub fn forget(&self, name: &str) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.remove(name);
+    }
+}
+
 impl SecretStore for MemorySecrets {
     fn read<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<SecretData>, TlsError>> {
         async move {

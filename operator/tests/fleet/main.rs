@@ -10,6 +10,7 @@
 
 mod cases;
 mod content;
+mod enrol;
 mod health;
 mod history;
 mod network;

@@ -20,10 +20,11 @@ use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
 use watershed_dns::Node;
 use watershed_dns::fleet::{
-    Connect, Identity as NodeIdentity, Membership, MembershipError, Operators, Place, Running,
-    StoreError, TlsFiles,
+    Connect, Credentials, Identity as NodeIdentity, Membership, MembershipError, Operators, Place,
+    Running, StoreError, TlsFiles,
 };
 use watershed_dns::health::HealthOptions;
+use watershed_operator::enrol::Enroller;
 use watershed_operator::fleet::server::{Listener, serve};
 use watershed_operator::fleet::{
     Config, Content, FleetName, FleetView, Hub, HubConfig, HubEvent, Identity, Metrics, Progress,
@@ -384,7 +385,8 @@ async fn run_operator(
     let port = Port(TcpListener::bind(("0.0.0.0", PORT)).await?);
     tokio::spawn(obey(hub.clone(), commands));
     tokio::spawn(report(operator, desk, events));
-    serve(hub, port, tls, CancellationToken::new()).await?;
+    let enroller = Arc::new(Enroller::without_authority());
+    serve(hub, port, tls, enroller, CancellationToken::new()).await?;
     Ok(())
 }
 
@@ -438,7 +440,7 @@ async fn start_node(
         },
         operators: Operators {
             addresses: known.iter().map(|operator| address(*operator)).collect(),
-            tls: TlsFiles(directory.to_owned()),
+            credentials: Credentials::Files(TlsFiles(directory.to_owned())),
             name: None,
         },
         state: Some(directory.join("state")),

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair,
+};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
@@ -38,6 +41,27 @@ impl Authority {
         ServerTlsConfig::new()
             .identity(Identity::from_pem(certificate, key))
             .client_ca_root(Certificate::from_pem(&self.certificate))
+    }
+
+    /// The same, of one that also speaks to nodes without a certificate.
+    pub(crate) fn enrolling_server(&self, name: &str) -> ServerTlsConfig {
+        self.server(name).client_auth_optional(true)
+    }
+
+    /// A certificate for whoever has made a request, valid for so long.
+    pub(crate) fn sign(&self, request: &[u8], valid: Duration) -> String {
+        let request = CertificateSigningRequestParams::from_der(&request.into()).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let now = SystemTime::now();
+        params.not_before = now.into();
+        params.not_after = (now + valid).into();
+        let certificate = params.signed_by(&request.public_key, &self.issuer);
+        certificate.unwrap().pem()
+    }
+
+    /// The authority's own certificate, in PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// Writes the files of a node.

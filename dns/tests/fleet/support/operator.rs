@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 use watershed_health::fleet::Report;
+use watershed_proto::fleet_v1::enrolment_server::{Enrolment, EnrolmentServer};
 use watershed_proto::fleet_v1::fleet_server::{Fleet, FleetServer};
-use watershed_proto::fleet_v1::{FromNode, ToNode};
+use watershed_proto::fleet_v1::{EnrolRequest, EnrolResponse, FromNode, ToNode};
 use watershed_proto::{Hello, NodeMessage, OperatorMessage};
 use watershed_snapshot::{Held, ResourceSet, Term};
 
@@ -27,6 +28,24 @@ pub(crate) struct Operator {
     runtime: Option<Runtime>,
     address: SocketAddr,
     streams: Mutex<mpsc::Receiver<Stream>>,
+    applicants: Mutex<mpsc::Receiver<Applicant>>,
+}
+
+/// A node that asks for a certificate.
+pub(crate) struct Applicant {
+    pub(crate) request: EnrolRequest,
+    answer: oneshot::Sender<Result<String, Status>>,
+}
+
+impl Applicant {
+    /// Gives it what it asks for.
+    pub(crate) fn give(self, certificate_chain: String) {
+        assert!(self.answer.send(Ok(certificate_chain)).is_ok(), "it waits");
+    }
+
+    pub(crate) fn refuse(self, why: Status) {
+        assert!(self.answer.send(Err(why)).is_ok(), "it waits");
+    }
 }
 
 /// The stream of a node.
@@ -41,6 +60,27 @@ pub(crate) struct Stream {
 
 struct Service {
     streams: mpsc::Sender<Stream>,
+}
+
+struct Office {
+    applicants: mpsc::Sender<Applicant>,
+}
+
+#[tonic::async_trait]
+impl Enrolment for Office {
+    async fn enrol(
+        &self,
+        request: Request<EnrolRequest>,
+    ) -> Result<Response<EnrolResponse>, Status> {
+        let gone = || Status::unavailable("the test has ended");
+        let (answer, answered) = oneshot::channel();
+        let request = request.into_inner();
+        let applicant = Applicant { request, answer };
+        let sent = self.applicants.send(applicant).await;
+        sent.map_err(|_| gone())?;
+        let certificate_chain = answered.await.map_err(|_| gone())??;
+        Ok(Response::new(EnrolResponse { certificate_chain }))
+    }
 }
 
 type Outgoing = Pin<Box<dyn tokio_stream::Stream<Item = Result<ToNode, Status>> + Send>>;
@@ -85,11 +125,14 @@ impl Operator {
         let address = listener.local_addr().unwrap();
         let (sender, streams) = mpsc::channel(16);
         let service = FleetServer::new(Service { streams: sender });
+        let (sender, applicants) = mpsc::channel(16);
+        let office = EnrolmentServer::new(Office { applicants: sender });
         runtime.spawn(async move {
             let mut server = Server::builder().tls_config(tls).unwrap();
             let incoming = TcpListenerStream::new(listener);
             server
                 .add_service(service)
+                .add_service(office)
                 .serve_with_incoming(incoming)
                 .await
         });
@@ -97,7 +140,17 @@ impl Operator {
             runtime: Some(runtime),
             address,
             streams: Mutex::new(streams),
+            applicants: Mutex::new(applicants),
         }
+    }
+
+    /// Waits for the next node that asks for a certificate.
+    pub(crate) fn applicant(&self) -> Applicant {
+        let runtime = self.runtime.as_ref().unwrap();
+        let mut applicants = self.applicants.lock().unwrap();
+        let next = async { timeout(PATIENCE, applicants.recv()).await };
+        let next = runtime.block_on(next).ok().flatten();
+        next.expect("no node asked for a certificate")
     }
 
     /// `host:port`.
@@ -242,6 +295,12 @@ impl Stream {
                 Err(_) => return false,
             }
         }
+    }
+
+    /// Ends the stream for this reason.
+    pub(crate) fn end(&mut self, why: Status) {
+        let sent = self.to_node.blocking_send(Err(why));
+        assert!(sent.is_ok(), "the stream has ended");
     }
 
     /// Offers a state and waits for the answer.

@@ -73,6 +73,8 @@ impl Process {
             .args(["--listen=127.0.0.1:0", "--http=127.0.0.1:0"])
             .args(arguments)
             .env_remove("RUST_LOG")
+            .env_remove("WATERSHED_CA")
+            .env_remove("WATERSHED_TOKEN")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -117,6 +119,11 @@ impl Process {
             let lines = self.log.lock().unwrap();
             lines.iter().find(|line| line.contains(text)).cloned()
         })
+    }
+
+    /// All that it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
     }
 
     /// Asks for addresses by UDP.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
@@ -27,6 +28,14 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// a second; the rest wait in the listener's backlog.
 const HANDSHAKES: usize = 64;
 
+/// Connections without a certificate at a time. Each is for one call, Enrol;
+/// who finds no room tries again.
+const GUESTS: usize = 256;
+
+/// How long such a connection may last, the handshake not counted: longer than
+/// that call does.
+const STAY: Duration = Duration::from_secs(20);
+
 /// After an error of the listener, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,12 +50,29 @@ pub struct Peer {
 pub struct PeerStream<Io> {
     io: Io,
     peer: Peer,
+    guest: Option<Guest>,
+}
+
+/// A peer without a certificate, which takes a place for some time.
+struct Guest {
+    leaves: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<Io> PeerStream<Io> {
     /// The connection `io` to `peer`.
     pub fn new(io: Io, peer: Peer) -> Self {
-        Self { io, peer }
+        let guest = None;
+        Self { io, peer, guest }
+    }
+
+    /// The same to a peer that has this place until it is time to leave.
+    fn with_place(self, place: OwnedSemaphorePermit) -> Self {
+        let guest = Some(Guest {
+            leaves: Box::pin(tokio::time::sleep(STAY)),
+            _place: place,
+        });
+        Self { guest, ..self }
     }
 }
 
@@ -64,6 +90,12 @@ impl<Io: AsyncRead + Unpin> AsyncRead for PeerStream<Io> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Whoever serves a connection always waits to read from it.
+        if let Some(guest) = &mut self.guest
+            && guest.leaves.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
@@ -134,6 +166,7 @@ async fn accept_all<L: Listener>(
     sender: &mpsc::Sender<Accepted<L::Io>>,
 ) {
     let room = Arc::new(Semaphore::new(HANDSHAKES));
+    let guests = Arc::new(Semaphore::new(GUESTS));
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -143,11 +176,12 @@ async fn accept_all<L: Listener>(
             Ok((socket, address)) => {
                 let acceptor = TlsAcceptor::from(tls.current());
                 let sender = sender.clone();
+                let guests = Arc::clone(&guests);
                 tokio::spawn(async move {
-                    match handshake(&acceptor, socket).await {
+                    match handshake(&acceptor, socket, guests).await {
                         Ok(stream) => drop(sender.send(Ok(stream)).await),
                         Err(error) => {
-                            tracing::info!(%address, %error, "a TLS handshake failed");
+                            tracing::info!(%address, %error, "a connection was not let in");
                         }
                     }
                     drop(permit);
@@ -164,6 +198,7 @@ async fn accept_all<L: Listener>(
 async fn handshake<Io: AsyncRead + AsyncWrite + Unpin>(
     acceptor: &TlsAcceptor,
     socket: Io,
+    guests: Arc<Semaphore>,
 ) -> Accepted<Io> {
     let handshake = acceptor.accept(socket);
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
@@ -171,9 +206,35 @@ async fn handshake<Io: AsyncRead + AsyncWrite + Unpin>(
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it took too long"))??;
     let (_, session) = stream.get_ref();
     let certificate = session.peer_certificates().and_then(<[_]>::first);
-    let identity = match certificate {
-        Some(certificate) => Identity::of_certificate(certificate),
-        None => Err(IdentityError::Absent),
-    };
-    Ok(PeerStream::new(stream, Peer { identity }))
+    if let Some(certificate) = certificate {
+        let identity = Identity::of_certificate(certificate);
+        return Ok(PeerStream::new(stream, Peer { identity }));
+    }
+    let place = guests.try_acquire_owned();
+    let place = place.map_err(|_| io::Error::other("too many without a certificate"))?;
+    let identity = Err(IdentityError::NoCertificate);
+    Ok(PeerStream::new(stream, Peer { identity }).with_place(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_leaves_in_time_and_makes_room() {
+        let room = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&room).try_acquire_owned().expect("room");
+        let (near, _far) = tokio::io::duplex(64);
+        let identity = Err(IdentityError::NoCertificate);
+        let mut guest = PeerStream::new(near, Peer { identity }).with_place(place);
+        assert_eq!(room.available_permits(), 0);
+        let begun = tokio::time::Instant::now();
+        let error = guest.read_u8().await.expect_err("nothing was sent");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= STAY, "{:?}", begun.elapsed());
+        drop(guest);
+        assert_eq!(room.available_permits(), 1);
+    }
 }
