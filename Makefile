@@ -133,6 +133,11 @@ bench: ## Benchmarks of the decision and of the path of a query
 bench-peers: ## The same work on gdnsd, Knot, NSD, BIND, PowerDNS and CoreDNS (QUICK=1)
 	bench/peers/run
 
+.PHONY: bench-propagation
+bench-propagation: ## A change on its way to 1,000 pods, among 100,000 records (QUICK=1)
+	$(CARGO) build $(PACKAGES) --release --bin bench-propagation --bin watershed-dns
+	target/release/bench-propagation $(if $(QUICK),--records 10000 --policies 100 --pods 100)
+
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster
