@@ -17,11 +17,11 @@ use crate::snapshot::Snapshot;
 /// policy versions that a change does not touch stay the same in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembly {
-    resources: CowMap<ResourceName, Arc<Resource>>,
+    resources: CowMap<Arc<ResourceName>, Arc<Resource>>,
     /// By apex: the resource that makes the zone.
-    heads: CowMap<OwnerName, ResourceName>,
+    heads: CowMap<OwnerName, Arc<ResourceName>>,
     /// By version: the resources that serve it. Never empty.
-    users: CowMap<ResourceName, CowMap<ResourceName, ()>>,
+    users: CowMap<Arc<ResourceName>, CowMap<Arc<ResourceName>, ()>>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -33,19 +33,20 @@ impl Assembly {
 
     /// The assembly with these resources put (`Some`) or removed (`None`).
     /// Their order does not matter, but that of two changes of one resource
-    /// the later counts. A removal of what is not there changes nothing.
+    /// the later counts. A removal of what is not there changes nothing. Names
+    /// that are shared already stay so.
     ///
     /// # Errors
     /// All faults of the result, when it is not sound: then nothing of the
     /// change is made. A fault is put down to a resource of the change. They
     /// are in the order of the resources.
-    pub fn apply(
+    pub fn apply<N: Into<Arc<ResourceName>>>(
         &self,
-        changes: Vec<(ResourceName, Option<Resource>)>,
+        changes: Vec<(N, Option<Resource>)>,
     ) -> Result<Self, Vec<Fault>> {
         let changes = changes
             .into_iter()
-            .map(|(name, resource)| (name, resource.map(Arc::new)));
+            .map(|(name, resource)| (name.into(), resource.map(Arc::new)));
         let changes: edit::Changes = changes.collect();
         edit::Edit::make(self, changes)
     }
@@ -63,7 +64,7 @@ impl Assembly {
     /// All resources, in no order.
     pub fn resources(&self) -> impl Iterator<Item = (&ResourceName, &Resource)> {
         let resources = self.resources.iter();
-        resources.map(|(name, resource)| (name, &**resource))
+        resources.map(|(name, resource)| (&**name, &**resource))
     }
 
     /// Number of resources.

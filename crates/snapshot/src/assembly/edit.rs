@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::records::remove_all;
+use self::versions::Bindings;
 use super::Assembly;
 use crate::name::OwnerName;
 use crate::record_type::NS;
@@ -24,16 +25,17 @@ use crate::zone::Zone;
 const NAMED: usize = 3;
 
 /// By name: what it becomes, or `None` for a removal.
-pub(super) type Changes = BTreeMap<ResourceName, Option<Arc<Resource>>>;
+pub(super) type Changes = BTreeMap<Arc<ResourceName>, Option<Arc<Resource>>>;
 
 /// A change being made.
 pub(super) struct Edit {
     after: Assembly,
     snapshot: Snapshot,
     /// Apexes of zones that nothing makes any longer, with what made them.
-    orphans: BTreeMap<OwnerName, ResourceName>,
+    orphans: BTreeMap<OwnerName, Arc<ResourceName>>,
     /// Apexes of zones at fault, of which nothing more need be said.
     doubtful: BTreeSet<OwnerName>,
+    bindings: Bindings,
     /// Whether other versions may be served than before.
     versions_changed: bool,
     faults: Vec<Fault>,
@@ -48,6 +50,7 @@ impl Edit {
             snapshot: Snapshot::clone(&before.snapshot),
             orphans: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            bindings: Bindings::default(),
             versions_changed: false,
             faults: Vec::new(),
         };
@@ -81,7 +84,7 @@ impl Edit {
     }
 
     /// Takes what a resource has given so far out of the zones and indexes.
-    fn take_out(&mut self, name: &ResourceName) {
+    fn take_out(&mut self, name: &Arc<ResourceName>) {
         let Some(old) = self.after.resources.get(name).cloned() else {
             return;
         };
@@ -89,7 +92,7 @@ impl Edit {
             Resource::Version(_) | Resource::Check(_) => {}
             Resource::Zone(head) => {
                 self.after.heads.remove(&head.apex);
-                self.orphans.insert(head.apex.clone(), name.clone());
+                self.orphans.insert(head.apex.clone(), Arc::clone(name));
                 if let Some(zone) = self.zone_mut(&head.apex) {
                     zone.edit(&head.apex, |node| node.remove(NS));
                 }
@@ -105,11 +108,11 @@ impl Edit {
         }
     }
 
-    fn store(&mut self, name: &ResourceName, resource: Option<&Arc<Resource>>) {
+    fn store(&mut self, name: &Arc<ResourceName>, resource: Option<&Arc<Resource>>) {
         match resource {
             Some(resource) => {
                 let resource = Arc::clone(resource);
-                self.after.resources.insert(name.clone(), resource);
+                self.after.resources.insert(Arc::clone(name), resource);
             }
             None => {
                 self.after.resources.remove(name);

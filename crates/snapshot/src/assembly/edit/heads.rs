@@ -20,7 +20,7 @@ impl Edit {
                 self.fault(name, message);
                 continue;
             }
-            self.after.heads.insert(head.apex.clone(), name.clone());
+            self.after.heads.insert(head.apex.clone(), Arc::clone(name));
             self.orphans.remove(&head.apex);
             if let Err(message) = self.put_head(head) {
                 self.fault(name, message);
@@ -76,7 +76,7 @@ impl Edit {
         let resources = self.after.resources.iter();
         resources.filter_map(move |(name, resource)| match &**resource {
             Resource::Records(records) if records.zone == *apex && !records.placed.is_empty() => {
-                Some(name)
+                Some(&**name)
             }
             _ => None,
         })

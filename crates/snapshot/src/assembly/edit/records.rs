@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::versions::{alien_type, bound};
+use super::versions::alien_type;
 use super::{Changes, Edit, bindings};
 use crate::name::OwnerName;
 use crate::policy_version::PolicyVersion;
@@ -46,7 +46,8 @@ impl Edit {
                 zone.map(|zone| zone.insert(owner, set.clone()))
             }
             Content::Policy(binding) => {
-                let bound = bound(binding, &self.version_of(binding, owner)?);
+                let version = self.version_of(binding, owner)?;
+                let bound = self.bindings.bound(binding, &version);
                 self.zone_mut(apex).map(|zone| zone.bind(owner, bound))
             }
         };
