@@ -1,5 +1,6 @@
 //! From resources as octets to a state that can be served.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -117,9 +118,9 @@ impl Builder {
 
     /// Builds what was kept. It was tested before it was served first.
     pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
-        let contents = resources.iter();
+        let contents = resources.iter_shared();
         let contents =
-            contents.map(|(name, encoded)| (name.clone(), Some(Arc::clone(encoded.bytes()))));
+            contents.map(|(name, encoded)| (Arc::clone(name), Some(Arc::clone(encoded.bytes()))));
         let assembly = Assembly::new().apply(self.decode(contents)?)?;
         Ok(Built {
             held,
@@ -138,18 +139,18 @@ impl Builder {
     }
 
     /// Decodes all, or tells everything that cannot be.
-    fn decode(
+    fn decode<N: Borrow<ResourceName>>(
         &self,
-        changes: impl IntoIterator<Item = (ResourceName, Option<Arc<[u8]>>)>,
-    ) -> Result<Vec<(ResourceName, Option<Resource>)>, Vec<Fault>> {
+        changes: impl IntoIterator<Item = (N, Option<Arc<[u8]>>)>,
+    ) -> Result<Vec<(N, Option<Resource>)>, Vec<Fault>> {
         let mut decoded = Vec::new();
         let mut faults = Vec::new();
         for (name, content) in changes {
-            match content.map(|content| self.decode_one(&name, &content)) {
+            match content.map(|content| self.decode_one(name.borrow(), &content)) {
                 None => decoded.push((name, None)),
                 Some(Ok(resource)) => decoded.push((name, Some(resource))),
                 Some(Err(message)) => faults.push(Fault {
-                    resource: name,
+                    resource: name.borrow().clone(),
                     message,
                 }),
             }
