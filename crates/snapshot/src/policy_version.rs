@@ -42,7 +42,7 @@ pub struct Binding {
 
 /// How the clients of a policy record return after a failover. A `RecordSet`
 /// that is an alias of the record has the same, and so the same state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordFailback {
     /// The `PolicyRecord`: `namespace/name`.
     pub record: String,

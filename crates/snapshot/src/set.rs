@@ -91,8 +91,9 @@ impl Bucket {
                 // Names are far shorter than 4 GiB.
                 let len = u32::try_from(len).unwrap_or(u32::MAX);
                 octets.extend_from_slice(&len.to_be_bytes());
-                text.iter()
-                    .for_each(|piece| octets.extend_from_slice(piece));
+                for piece in text {
+                    octets.extend_from_slice(piece);
+                }
                 octets.extend_from_slice(encoded.hash.as_bytes());
             }
             Digest::of(&octets)

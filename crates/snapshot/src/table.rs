@@ -153,7 +153,9 @@ mod tests {
 
     fn table(entries: u32) -> CowTable<u32> {
         let mut table = CowTable::new();
-        (0..entries).for_each(|number| table.insert_new(number));
+        for number in 0..entries {
+            table.insert_new(number);
+        }
         table
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use self::records::remove_all;
 use self::versions::Bindings;
 use super::Assembly;
+use super::held::{Held, Shared};
 use crate::name::OwnerName;
 use crate::record_type::NS;
 use crate::resource::{Content, Fault, Records, Resource, ResourceName, VersionBinding};
@@ -25,7 +26,7 @@ use crate::zone::Zone;
 const NAMED: usize = 3;
 
 /// By name: what it becomes, or `None` for a removal.
-pub(super) type Changes = BTreeMap<Arc<ResourceName>, Option<Arc<Resource>>>;
+pub(super) type Changes = BTreeMap<Arc<ResourceName>, Option<Resource>>;
 
 /// A change being made.
 pub(super) struct Edit {
@@ -35,6 +36,7 @@ pub(super) struct Edit {
     orphans: BTreeMap<OwnerName, Arc<ResourceName>>,
     /// Apexes of zones at fault, of which nothing more need be said.
     doubtful: BTreeSet<OwnerName>,
+    shared: Shared,
     bindings: Bindings,
     /// Whether other versions may be served than before.
     versions_changed: bool,
@@ -43,11 +45,17 @@ pub(super) struct Edit {
 
 impl Edit {
     /// Makes `changes` to `before`.
-    pub(super) fn make(before: &Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
-        changes.retain(|name, resource| before.resources.get(name) != resource.as_ref());
+    pub(super) fn make(mut before: Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
+        changes.retain(
+            |name, resource| match (before.resources.get(name), resource) {
+                (Some(held), Some(resource)) => !held.is(resource),
+                (held, resource) => held.is_some() || resource.is_some(),
+            },
+        );
         let mut edit = Self {
-            after: before.clone(),
-            snapshot: Snapshot::clone(&before.snapshot),
+            snapshot: Arc::unwrap_or_clone(std::mem::take(&mut before.snapshot)),
+            after: before,
+            shared: Shared::default(),
             orphans: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             bindings: Bindings::default(),
@@ -76,7 +84,7 @@ impl Edit {
 
     fn check_kinds(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let fits = |resource: &Arc<Resource>| resource.is_of(name.kind);
+            let fits = |resource: &Resource| resource.is_of(name.kind);
             if !resource.as_ref().is_none_or(fits) {
                 self.fault(name, format!("the content is not that of a {}", name.kind));
             }
@@ -88,31 +96,31 @@ impl Edit {
         let Some(old) = self.after.resources.get(name).cloned() else {
             return;
         };
-        match &*old {
-            Resource::Version(_) | Resource::Check(_) => {}
-            Resource::Zone(head) => {
+        match old {
+            Held::Whole(old) => {
+                let Resource::Zone(head) = &*old else { return };
                 self.after.heads.remove(&head.apex);
                 self.orphans.insert(head.apex.clone(), Arc::clone(name));
                 if let Some(zone) = self.zone_mut(&head.apex) {
                     zone.edit(&head.apex, |node| node.remove(NS));
                 }
             }
-            Resource::Records(records) => {
+            Held::Records(records) => {
                 if let Some(zone) = self.zone_mut(&records.zone) {
                     remove_all(zone, &records.placed);
                 }
-                for binding in bindings(records) {
+                for binding in records.bindings() {
                     self.forget_user(&binding.version, name);
                 }
             }
         }
     }
 
-    fn store(&mut self, name: &Arc<ResourceName>, resource: Option<&Arc<Resource>>) {
+    fn store(&mut self, name: &Arc<ResourceName>, resource: Option<&Resource>) {
         match resource {
             Some(resource) => {
-                let resource = Arc::clone(resource);
-                self.after.resources.insert(Arc::clone(name), resource);
+                let held = self.shared.hold(resource);
+                self.after.resources.insert(Arc::clone(name), held);
             }
             None => {
                 self.after.resources.remove(name);

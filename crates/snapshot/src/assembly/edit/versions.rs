@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Changes, Edit, list};
+use super::super::held::{HeldContent, HeldPlaced};
+use super::{Changes, Edit, Held, list};
 use crate::map::CowMap;
 use crate::policy_version::{Binding, PolicyVersion, RecordTypes};
-use crate::resource::{Content, Placed, Resource, ResourceName, VersionBinding};
+use crate::resource::{Resource, ResourceName, VersionBinding};
 
 impl Edit {
     /// Leads the resources that serve a changed version, and do not change
@@ -17,7 +18,7 @@ impl Edit {
                 continue;
             };
             self.versions_changed = true;
-            match resource.as_deref() {
+            match resource {
                 Some(Resource::Version(version)) => {
                     for user in users.keys() {
                         self.rebind(user, name, version);
@@ -37,12 +38,11 @@ impl Edit {
     }
 
     fn rebind(&mut self, user: &ResourceName, name: &ResourceName, version: &Arc<PolicyVersion>) {
-        let user_resource = self.after.resources.get(user).cloned();
-        let Some(Resource::Records(records)) = user_resource.as_deref() else {
+        let Some(Held::Records(records)) = self.after.resources.get(user).cloned() else {
             return;
         };
-        for Placed { owner, content } in &records.placed {
-            let Content::Policy(binding) = content else {
+        for HeldPlaced { owner, content } in &records.placed {
+            let HeldContent::Policy(binding) = content else {
                 continue;
             };
             if binding.version != *name {
@@ -84,17 +84,19 @@ impl Edit {
     }
 
     pub(super) fn served_versions(&self) -> Vec<Arc<PolicyVersion>> {
-        let resources = &self.after.resources;
-        let served = self
-            .after
-            .users
-            .keys()
-            .filter_map(|name| resources.get(name));
-        let versions = served.filter_map(|resource| match &**resource {
-            Resource::Version(version) => Some(Arc::clone(version)),
-            _ => None,
-        });
-        versions.collect()
+        let served = self.after.users.keys();
+        served.filter_map(|name| self.held_version(name)).collect()
+    }
+
+    /// The version of that name, if there is one.
+    pub(super) fn held_version(&self, name: &ResourceName) -> Option<Arc<PolicyVersion>> {
+        match self.after.resources.get(name)? {
+            Held::Whole(resource) => match &**resource {
+                Resource::Version(version) => Some(Arc::clone(version)),
+                _ => None,
+            },
+            Held::Records(_) => None,
+        }
     }
 }
 
