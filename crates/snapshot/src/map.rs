@@ -92,11 +92,8 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
 
     /// Sets the value of a key; returns the one before.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        if let Some(held) = self.get_mut(&key) {
-            return Some(std::mem::replace(held, value));
-        }
-        self.0.insert_new((key, value));
-        None
+        let (_, before) = self.0.insert((key, value))?;
+        Some(before)
     }
 
     /// Removes a key; returns its value.

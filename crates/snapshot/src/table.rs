@@ -63,7 +63,10 @@ impl<T> CowTable<T> {
 
     /// The entry with a key of this hash that `is` the one.
     pub(crate) fn find<Q: Hash + ?Sized>(&self, key: &Q, is: impl Fn(&T) -> bool) -> Option<&T> {
-        let hash = self.hasher.hash_one(key);
+        self.find_hashed(self.hasher.hash_one(key), is)
+    }
+
+    fn find_hashed(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<&T> {
         self.shards[shard_of(hash, self.shards.len())].find(hash, is)
     }
 }
@@ -75,22 +78,26 @@ impl<T: Entry + Clone> CowTable<T> {
         key: &Q,
         is: impl Fn(&T) -> bool,
     ) -> Option<&mut T> {
-        // Looking for nothing must not copy anything.
-        self.find(key, &is)?;
         let hash = self.hasher.hash_one(key);
+        // Looking for nothing must not copy anything.
+        self.find_hashed(hash, &is)?;
         shard_mut(&mut self.shards, hash).find_mut(hash, is)
     }
 
-    /// Adds an entry with a key that is not there.
-    pub(crate) fn insert_new(&mut self, entry: T) {
+    /// Puts an entry in the place of the one with its key; returns that.
+    pub(crate) fn insert(&mut self, entry: T) -> Option<T> {
         let hasher = &self.hasher;
         let hash = hasher.hash_one(entry.key());
-        let rehash = |held: &T| hasher.hash_one(held.key());
-        shard_mut(&mut self.shards, hash).insert_unique(hash, entry, rehash);
+        let shard = shard_mut(&mut self.shards, hash);
+        if let Some(held) = shard.find_mut(hash, |held| held.key() == entry.key()) {
+            return Some(std::mem::replace(held, entry));
+        }
+        shard.insert_unique(hash, entry, |held| hasher.hash_one(held.key()));
         self.len += 1;
         if self.len > capacity(self.shards.len()) {
             self.split();
         }
+        None
     }
 
     /// Takes an entry out.
@@ -99,8 +106,8 @@ impl<T: Entry + Clone> CowTable<T> {
         key: &Q,
         is: impl Fn(&T) -> bool,
     ) -> Option<T> {
-        self.find(key, &is)?;
         let hash = self.hasher.hash_one(key);
+        self.find_hashed(hash, &is)?;
         let shard = shard_mut(&mut self.shards, hash);
         let (entry, _) = shard.find_entry(hash, is).ok()?.remove();
         self.len -= 1;
@@ -154,7 +161,7 @@ mod tests {
     fn table(entries: u32) -> CowTable<u32> {
         let mut table = CowTable::new();
         for number in 0..entries {
-            table.insert_new(number);
+            table.insert(number);
         }
         table
     }

@@ -138,10 +138,13 @@ impl Zone {
     /// data, and ceases to with its last unless something exists below it.
     /// `owner` is at or below the apex.
     pub(crate) fn edit(&mut self, owner: &OwnerName, change: impl FnOnce(&mut Node)) {
-        if self.names.get(owner.as_wire()).is_none() {
-            self.add_name(owner.clone());
-        }
         let Some(name) = self.names.get_mut(owner.as_wire()) else {
+            let mut name = Named::empty(owner.clone(), 0);
+            change(&mut name.node);
+            if !name.node.is_empty() {
+                self.cuts += usize::from(name.node.rrset(NS).is_some());
+                self.add_name(name);
+            }
             return;
         };
         let was_cut = name.node.rrset(NS).is_some();
@@ -157,11 +160,11 @@ impl Zone {
     }
 
     /// Makes a name exist that does not, and the names between it and the
-    /// apex.
-    fn add_name(&mut self, name: OwnerName) {
-        let mut above = name.parent();
-        self.wildcards += usize::from(name.is_wildcard());
-        self.names.insert_new(Named::empty(name, 0));
+    /// apex. The apex itself always exists.
+    fn add_name(&mut self, name: Named) {
+        let mut above = name.owner.parent();
+        self.wildcards += usize::from(name.owner.is_wildcard());
+        self.names.insert(name);
         while let Some(name) = above {
             if let Some(existing) = self.names.get_mut(name.as_wire()) {
                 existing.below += 1;
@@ -169,7 +172,7 @@ impl Zone {
             }
             above = name.parent();
             self.wildcards += usize::from(name.is_wildcard());
-            self.names.insert_new(Named::empty(name, 1));
+            self.names.insert(Named::empty(name, 1));
         }
     }
 
@@ -225,7 +228,7 @@ struct Names(CowTable<Arc<Named>>);
 impl Names {
     fn of(name: Named) -> Self {
         let mut names = Self(CowTable::new());
-        names.insert_new(name);
+        names.insert(name);
         names
     }
 
@@ -239,8 +242,8 @@ impl Names {
         named.map(Arc::make_mut)
     }
 
-    fn insert_new(&mut self, name: Named) {
-        self.0.insert_new(Arc::new(name));
+    fn insert(&mut self, name: Named) {
+        self.0.insert(Arc::new(name));
     }
 
     fn remove(&mut self, owner: &[u8]) {

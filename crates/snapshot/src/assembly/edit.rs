@@ -46,12 +46,17 @@ pub(super) struct Edit {
 impl Edit {
     /// Makes `changes` to `before`.
     pub(super) fn make(mut before: Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
-        changes.retain(
-            |name, resource| match (before.resources.get(name), resource) {
+        let mut old = Vec::new();
+        changes.retain(|name, resource| {
+            let held = before.resources.get(name);
+            let changes = match (held, resource) {
                 (Some(held), Some(resource)) => !held.is(resource),
                 (held, resource) => held.is_some() || resource.is_some(),
-            },
-        );
+            };
+            let held = held.filter(|_| changes).cloned();
+            old.extend(held.map(|held| (Arc::clone(name), held)));
+            changes
+        });
         let mut edit = Self {
             snapshot: Arc::unwrap_or_clone(std::mem::take(&mut before.snapshot)),
             after: before,
@@ -63,8 +68,10 @@ impl Edit {
             faults: Vec::new(),
         };
         edit.check_kinds(&changes);
+        for (name, held) in old {
+            edit.take_out(&name, held);
+        }
         for (name, resource) in &changes {
-            edit.take_out(name);
             edit.store(name, resource.as_ref());
         }
         edit.put_heads(&changes);
@@ -92,10 +99,7 @@ impl Edit {
     }
 
     /// Takes what a resource has given so far out of the zones and indexes.
-    fn take_out(&mut self, name: &Arc<ResourceName>) {
-        let Some(old) = self.after.resources.get(name).cloned() else {
-            return;
-        };
+    fn take_out(&mut self, name: &Arc<ResourceName>, old: Held) {
         match old {
             Held::Whole(old) => {
                 let Resource::Zone(head) = &*old else { return };
