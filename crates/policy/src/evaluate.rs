@@ -208,17 +208,16 @@ impl<'a> Evaluator<'a> {
                 draining: self.policy.endpoints[id.index()].drain,
                 dependence: Dependence::default(),
             },
-            Node::Rule(id) => self.rule_state(id),
+            // Nearly always it is known, which is no reason for a stack.
+            Node::Rule(id) => self.known(id).unwrap_or_else(|| self.rule_state(id)),
         }
     }
 
     /// State of a rule: healthy when one of its eligible branches is, draining
     /// when all that apply are. Depth first with an explicit stack, for a
     /// document may be deeper than a thread's stack.
+    #[cold]
     fn rule_state(&mut self, root: RuleId) -> State {
-        if let Some(state) = self.known(root) {
-            return state;
-        }
         let mut stack: SmallVec<[(RuleId, usize); 16]> = SmallVec::new();
         stack.push((root, 0));
         while let Some((id, next)) = stack.pop() {

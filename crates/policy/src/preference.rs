@@ -94,8 +94,8 @@ pub(crate) fn specificity(selector: &Selector, location: &Location) -> Option<Sp
     match selector {
         Selector::Default => Some(Specificity::Default),
         Selector::Places(places) => {
-            let smallest = smallest_place(places, location)?;
-            holds(smallest, location)
+            let holding = places.iter().filter_map(|place| holds(place, location));
+            holding.min()
         }
         _ => None,
     }
@@ -111,23 +111,21 @@ pub(crate) fn smallest_place<'a>(places: &'a [Place], location: &Location) -> Op
         .map(|(_, place)| place)
 }
 
+#[inline]
 fn holds(place: &Place, location: &Location) -> Option<Specificity> {
-    let (held, specificity) = match place {
-        Place::Subdivision(country, part) => (
-            location.country == Some(*country)
-                && location
-                    .subdivision
-                    .as_ref()
-                    .is_some_and(|s| s.eq_ignore_ascii_case(part)),
-            Specificity::Subdivision,
-        ),
-        Place::Country(country) => (location.country == Some(*country), Specificity::Country),
-        Place::Continent(continent) => (
-            location.continent == Some(*continent),
-            Specificity::Continent,
-        ),
-    };
-    held.then_some(specificity)
+    match place {
+        Place::Country(country) => {
+            (location.country == Some(*country)).then_some(Specificity::Country)
+        }
+        Place::Continent(continent) => {
+            (location.continent == Some(*continent)).then_some(Specificity::Continent)
+        }
+        Place::Subdivision(country, part) => {
+            let held = location.subdivision.as_ref();
+            let held = held.is_some_and(|held| held.eq_ignore_ascii_case(part));
+            (held && location.country == Some(*country)).then_some(Specificity::Subdivision)
+        }
+    }
 }
 
 /// The longest block of a CIDR selector that holds the client's network.
