@@ -8,7 +8,7 @@
 //! and one of a process; between them the file stays in the cache of the
 //! system, as after a restart of a pod.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -169,10 +169,14 @@ impl Drop for Running {
     }
 }
 
-/// An address of the loopback that nobody listens on.
+/// An address of the loopback that nobody listens on, by TCP or by UDP.
 fn free_address() -> anyhow::Result<SocketAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(socket.local_addr()?)
+    loop {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        if UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
 }
 
 fn await_answer(node: &mut Running, server: SocketAddr, packet: &[u8]) -> anyhow::Result<()> {
