@@ -126,8 +126,8 @@ e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME fo
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
 .PHONY: bench
-bench: ## Benchmarks of the decision and of the path of a query
-	$(CARGO) bench --locked --package watershed-bench
+bench: ## All benchmarks, and the goal that is furthest from being reached (QUICK=1)
+	CARGO=$(CARGO) bench/run
 
 .PHONY: bench-peers
 bench-peers: ## The same work on gdnsd, Knot, NSD, BIND, PowerDNS and CoreDNS (QUICK=1)

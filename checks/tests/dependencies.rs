@@ -85,6 +85,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "watershed-dns",
             "watershed-geo",
             "watershed-policy",
+            "watershed-proto",
             "watershed-snapshot",
         ],
     ),
