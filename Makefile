@@ -69,10 +69,14 @@ run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEA
 build: ## Build the command line tool, optimized: target/release/watershed
 	$(CARGO) build --locked --release --package watershed
 
+.PHONY: images
+images: ## Build container images: target/images/*.tar (IMAGE_PROFILE=debug for a quick build)
+	@scripts/images
+
 ##@ Changing it
 
 .PHONY: test
-test: versions fmt-check lint doc unit deny advisories fuzz e2e ## Everything that CI checks
+test: versions fmt-check lint doc unit chart-test deny advisories fuzz e2e ## Everything that CI checks
 	@echo "All checks passed."
 
 .PHONY: versions
@@ -83,10 +87,16 @@ versions: ## The versions of the toolchain in use
 unit: dig ## All tests: crates, cases, examples, documentation, real queries
 	$(CARGO) test $(PACKAGES) --no-fail-fast
 
+.PHONY: chart-test
+chart-test: export WATERSHED_HELM ?= $(shell scripts/e2e-tools --where helm)/helm
+chart-test: ## The chart: linted, rendered, compared; alerts and values checked
+	@scripts/e2e-tools helm >/dev/null
+	$(CARGO) test $(PACKAGES) --test helm
+
 .PHONY: lint
 lint: ## Clippy without warnings
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
-	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) -- -D warnings
+	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
