@@ -33,6 +33,14 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
+{{/* Labels of pods: list of context and component. Not that of the chart, whose
+every change would restart them. */}}
+{{- define "watershed.podLabels" -}}
+{{ include "watershed.selector" . }}
+app.kubernetes.io/part-of: watershed
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+{{- end -}}
+
 {{/* An image: list of context, name and the reference that a value gives. */}}
 {{- define "watershed.image" -}}
 {{- $root := index . 0 -}}
@@ -58,6 +66,15 @@ app.kubernetes.io/component: {{ index . 1 }}
 nobody is there to enrol nodes at. */}}
 {{- define "watershed.identity" -}}
 {{- if include "watershed.operatorTls" . }}Secret{{ else }}{{ .Values.dns.identity }}{{ end -}}
+{{- end -}}
+
+{{/* Accounts that may enrol nodes, and of which fleets. */}}
+{{- define "watershed.enrol" -}}
+{{- $accounts := .Values.operator.enrol -}}
+{{- if and .Values.dns.enabled (eq (include "watershed.identity" .) "Enrol") -}}
+{{- $accounts = prepend $accounts (printf "%s/%s=%s" .Release.Namespace (include "watershed.dns" .) .Values.dns.fleet) -}}
+{{- end -}}
+{{- if not (include "watershed.operatorTls" .) }}{{ join "," $accounts }}{{ end -}}
 {{- end -}}
 
 {{/* The Secret with the nodes' certificate. */}}
