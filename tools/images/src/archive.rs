@@ -90,7 +90,7 @@ impl Image {
             .manifests([self.named(manifest.descriptor.clone())?])
             .build()?;
         let digest = manifest.descriptor.digest().to_string();
-        let archive = archive(json(&index)?, [layer, config, manifest])?;
+        let archive = archive(&json(&index)?, [layer, config, manifest])?;
         fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(digest)
     }
@@ -182,7 +182,7 @@ fn json(document: &impl Serialize) -> Result<Vec<u8>> {
     Ok(serde_json_canonicalizer::to_vec(document)?)
 }
 
-fn archive(index: Vec<u8>, blobs: impl IntoIterator<Item = Blob>) -> Result<Vec<u8>> {
+fn archive(index: &[u8], blobs: impl IntoIterator<Item = Blob>) -> Result<Vec<u8>> {
     let layout: OciLayout = OciLayoutBuilder::default()
         .image_layout_version("1.0.0")
         .build()?;
@@ -194,7 +194,7 @@ fn archive(index: Vec<u8>, blobs: impl IntoIterator<Item = Blob>) -> Result<Vec<
         Ok(archive.append_data(&mut header, name, content)?)
     };
     add("oci-layout", &json(&layout)?)?;
-    add("index.json", &index)?;
+    add("index.json", index)?;
     for blob in blobs {
         let digest = blob.descriptor.digest().digest();
         add(&format!("blobs/sha256/{digest}"), &blob.content)?;
