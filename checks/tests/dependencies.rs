@@ -90,6 +90,15 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "watershed-snapshot",
         ],
     ),
+    (
+        "watershed-bench-propagation",
+        &[
+            "watershed-health",
+            "watershed-operator",
+            "watershed-proto",
+            "watershed-snapshot",
+        ],
+    ),
     ("watershed-checks", &[]),
 ];
 
