@@ -18,7 +18,7 @@ use clap::Parser;
 use watershed_bench::{state, works};
 
 /// A node that does not answer right after so long never will.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Records of the state that the memory of a record is reckoned from.
 const FEW: usize = 10;
 
