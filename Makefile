@@ -41,9 +41,11 @@ NAME ?= dev
 # cache outside the checkout, so that a clean clone finds them again.
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_CYCLONEDX_VERSION := 0.5.7
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watershed/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+CARGO_CYCLONEDX := $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 
 # Always the whole workspace: another package set means other unified features
 # and a second build of the dependencies.
@@ -69,10 +71,16 @@ run: ## Serve an example on 127.0.0.1:5300 (EXAMPLE=NAME LISTEN=ADDRESS:PORT HEA
 build: ## Build the command line tool, optimized: target/release/watershed
 	$(CARGO) build --locked --release --package watershed
 
+.PHONY: images
+# A quick build has no list of what it is made of.
+images: export CARGO_CYCLONEDX := $(CARGO_CYCLONEDX)
+images: $(if $(filter debug,$(IMAGE_PROFILE)),,$(CARGO_CYCLONEDX)) ## Build container images: target/images (IMAGE_PROFILE=debug: quickly)
+	@IMAGE_PROFILE=$(IMAGE_PROFILE) scripts/images
+
 ##@ Changing it
 
 .PHONY: test
-test: versions fmt-check lint doc unit deny advisories fuzz e2e ## Everything that CI checks
+test: versions fmt-check lint doc unit chart-test deny advisories fuzz e2e ## Everything that CI checks
 	@echo "All checks passed."
 
 .PHONY: versions
@@ -83,10 +91,16 @@ versions: ## The versions of the toolchain in use
 unit: dig ## All tests: crates, cases, examples, documentation, real queries
 	$(CARGO) test $(PACKAGES) --no-fail-fast
 
+.PHONY: chart-test
+chart-test: export WATERSHED_HELM ?= $(shell scripts/e2e-tools --where helm)/helm
+chart-test: ## The chart: linted, rendered, compared; alerts and values checked
+	@scripts/e2e-tools helm >/dev/null
+	$(CARGO) test $(PACKAGES) --test helm
+
 .PHONY: lint
 lint: ## Clippy without warnings
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
-	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) -- -D warnings
+	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -171,6 +185,9 @@ $(CARGO_DENY):
 
 $(CARGO_FUZZ):
 	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --root $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+
+$(CARGO_CYCLONEDX):
+	$(CARGO) install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --root $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
 
 .PHONY: dig
 dig:

@@ -6,6 +6,7 @@
 //! depends on this one.
 
 pub mod binary;
+pub mod chart;
 pub mod graph;
 pub mod markdown;
 pub mod tree;

@@ -63,6 +63,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("watershed-e2e", &["watershed-crd"]),
+    ("watershed-images", &[]),
     (
         "watershed",
         &[

@@ -11,6 +11,7 @@ use crate::failback::FailbackArgs;
 use crate::graph::Format as GraphFormat;
 use crate::health::HealthArgs;
 use crate::input::Source;
+use crate::query::QueryArgs;
 use crate::serve::ServeArgs;
 
 /// Serve, check and try out DNS traffic policies.
@@ -87,6 +88,8 @@ pub enum Command {
     Health(HealthArgs),
     /// Let clients return to what recovered
     Failback(FailbackArgs),
+    /// Ask a DNS server one question
+    Query(QueryArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -13,6 +13,7 @@
 //! * [`serve`]: the DNS server over a directory.
 //! * [`health`]: what is healthy, on this machine or in a cluster;
 //!   [`failback`]: clients return to what recovered.
+//! * [`query`]: one question to a DNS server.
 
 pub mod args;
 pub mod cidr;
@@ -33,6 +34,7 @@ mod members;
 mod mend;
 mod pointer;
 pub mod policy_input;
+pub mod query;
 pub mod record_type;
 pub mod scenario;
 mod schema;
@@ -60,6 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => exchange::export(&args),
         Command::Health(args) => health::run(&args),
         Command::Failback(args) => failback::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Completions(args) => commands::completions(&args),
     };
     printed.print()

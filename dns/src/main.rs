@@ -71,7 +71,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
         _ = terminate.recv() => match running.status.readiness() {
             Readiness::Ready => args.drain(),
             // Nobody sends queries here yet.
-            Readiness::NoZones | Readiness::Leaving => Duration::ZERO,
+            Readiness::Empty | Readiness::Leaving => Duration::ZERO,
         },
         // A person at a terminal does not want to wait.
         _ = interrupt.recv() => Duration::ZERO,

@@ -173,9 +173,10 @@ pub(crate) struct Certificate {
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub(crate) fleet: String,
 
-    /// Name of the node, as in its own --node
+    /// Name of the node, as in its own --node; without it the certificate is for
+    /// every node of the fleet
     #[arg(long, value_name = "NAME")]
-    pub(crate) node: String,
+    pub(crate) node: Option<String>,
 
     /// Another name or address in the certificate; may be given several times
     #[arg(long, value_name = "NAME")]

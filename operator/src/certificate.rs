@@ -33,9 +33,9 @@ async fn issue(order: &Certificate, store: Arc<dyn SecretStore>) -> anyhow::Resu
     let managed = Managed::new(store, Vec::new()).with_trust_domain(order.trust_domain.clone());
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let fleet = FleetName::new(&order.fleet);
-    let node = NodeName::new(&order.node);
+    let node = order.node.as_ref().map(NodeName::new);
     let names = order.name.clone();
-    let bundle = managed.issue(now, &fleet, Some(node), names).await?;
+    let bundle = managed.issue(now, &fleet, node, names).await?;
     tls::write(&order.out, &bundle)?;
     let expires = tls::expiry(&bundle.certificate)?;
     Timestamp::from_second(expires).context("the certificate expires at no time")

@@ -15,7 +15,7 @@ use super::status::{Readiness, Status};
 ///
 /// `/healthz` is 200 while the process works, whatever it serves and whether
 /// or not there is an operator: a restart would mend neither. `/readyz` is
-/// 200 while a zone is served.
+/// 200 once a state of the fleet is served.
 pub fn router(status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -26,7 +26,7 @@ pub fn router(status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
 async fn ready(State(status): State<Arc<Status>>) -> (StatusCode, &'static str) {
     match status.readiness() {
         Readiness::Ready => (StatusCode::OK, "ok\n"),
-        Readiness::NoZones => (StatusCode::SERVICE_UNAVAILABLE, "no zone is served yet\n"),
+        Readiness::Empty => (StatusCode::SERVICE_UNAVAILABLE, "nothing is served yet\n"),
         Readiness::Leaving => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
     }
 }

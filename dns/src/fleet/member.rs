@@ -209,7 +209,7 @@ impl Surroundings {
         self.hostnames.follow(&snapshot);
         self.health.follow(&snapshot);
         self.metrics.serving(built);
-        self.status.set_zones(snapshot.zones.len());
+        self.status.fill();
         let (zones, resources) = (snapshot.zones.len(), built.resources().len());
         tracing::info!(id = %built.held().id, zones, resources, "serving");
     }

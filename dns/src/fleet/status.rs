@@ -1,12 +1,12 @@
 //! Whether the node wants queries.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What readiness depends on: only on the node itself. A node without an
 /// operator answers from what it has, so it is as ready as any.
 #[derive(Debug, Default)]
 pub struct Status {
-    zones: AtomicUsize,
+    filled: AtomicBool,
     leaving: AtomicBool,
 }
 
@@ -15,16 +15,17 @@ pub struct Status {
 pub enum Readiness {
     /// Yes.
     Ready,
-    /// No zone is served yet: every query would be refused.
-    NoZones,
+    /// There is no state of the fleet yet: every query would be refused.
+    Empty,
     /// The node is about to stop.
     Leaving,
 }
 
 impl Status {
-    /// Sets how many zones are served.
-    pub fn set_zones(&self, zones: usize) {
-        self.zones.store(zones, Ordering::Relaxed);
+    /// A state of the fleet is served from now on, also one without zones: in
+    /// a fleet that has none yet, this node knows all that there is to know.
+    pub fn fill(&self) {
+        self.filled.store(true, Ordering::Relaxed);
     }
 
     /// Sends queries elsewhere from now on. They are still answered.
@@ -36,10 +37,10 @@ impl Status {
     pub fn readiness(&self) -> Readiness {
         if self.leaving.load(Ordering::Relaxed) {
             Readiness::Leaving
-        } else if self.zones.load(Ordering::Relaxed) == 0 {
-            Readiness::NoZones
-        } else {
+        } else if self.filled.load(Ordering::Relaxed) {
             Readiness::Ready
+        } else {
+            Readiness::Empty
         }
     }
 }

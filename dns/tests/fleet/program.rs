@@ -61,7 +61,7 @@ fn a_node_serves_what_it_is_told_to_and_says_so() {
     let site = Site::new();
     let node = site.node();
     assert_eq!(node.get("/healthz").0, 200);
-    assert_eq!(node.get("/readyz"), (503, "no zone is served yet\n".into()));
+    assert_eq!(node.get("/readyz"), (503, "nothing is served yet\n".into()));
     assert_eq!(node.ask("www.example.com"), Answer::refused());
     let mut stream = site.operator.accept();
     let hello = &stream.hello;
