@@ -138,7 +138,9 @@ e2e: export RUST_TEST_THREADS ?= 3
 # What went wrong is the last thing that a test says, not the first of a hundred
 # lines.
 e2e: export RUST_LIB_BACKTRACE := 0
-e2e: e2e-tools node-tools e2e-binaries e2e-images ## Tests against a real control plane (SUITE=NAME for one suite)
+# Only pods need root and images.
+e2e: e2e-tools $(if $(filter node chart,$(SUITE)),node-tools) e2e-binaries $(if $(filter chart,$(SUITE)),e2e-images)
+e2e: ## Tests against a real control plane (SUITE=NAME for one suite)
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
 .PHONY: bench
