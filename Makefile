@@ -144,12 +144,17 @@ e2e: ## Tests against a real control plane (SUITE=NAME for one suite)
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
 .PHONY: bench
-bench: ## Benchmarks of the decision and of the path of a query
-	$(CARGO) bench --locked --package watershed-bench
+bench: ## All benchmarks, and the goal that is furthest from being reached (QUICK=1)
+	CARGO=$(CARGO) bench/run
 
 .PHONY: bench-peers
 bench-peers: ## The same work on gdnsd, Knot, NSD, BIND, PowerDNS and CoreDNS (QUICK=1)
 	bench/peers/run
+
+.PHONY: bench-propagation
+bench-propagation: ## A change on its way to 1,000 pods, among 100,000 records (QUICK=1)
+	$(CARGO) build $(PACKAGES) --release --bin bench-propagation --bin watershed-dns
+	target/release/bench-propagation $(if $(QUICK),--records 10000 --policies 100 --pods 100)
 
 ##@ A control plane to try things on
 

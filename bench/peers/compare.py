@@ -61,6 +61,8 @@ def main():
             run(size, networks, context, args, result)
     except Failed as failure:
         result["failed"].append(str(failure))
+    result["goals"] = [{"what": what, "measured": value, "goal": goal}
+                       for what, value, goal in report.goals(result, report.Rows(result["rows"]))]
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / "peers.json").write_text(json.dumps(result, indent=1) + "\n")
     text, last_line = report.report(result)

@@ -2,6 +2,7 @@
 //! with, compiled.
 
 pub mod load;
+pub mod state;
 pub mod works;
 
 use std::sync::Arc;
@@ -46,15 +47,16 @@ pub fn snapshot(policy: Policy, names: usize) -> anyhow::Result<Snapshot> {
         policy,
     });
     let mut zone = Zone::builder(apex.clone(), works::soa(&apex))?;
+    let binding = Arc::new(Binding {
+        version,
+        record_types: ADDRESS_TYPES.as_slice().into(),
+        ttl: 60,
+        ttl_range: None,
+        failback: None,
+    });
     for index in 0..names {
-        let binding = Binding {
-            version: Arc::clone(&version),
-            record_types: ADDRESS_TYPES.to_vec(),
-            ttl: 60,
-            ttl_range: None,
-            failback: None,
-        };
-        zone.bind(&apex.prepend(format!("n{index}").as_bytes())?, binding)?;
+        let name = apex.prepend(format!("n{index}").as_bytes())?;
+        zone.bind(&name, Arc::clone(&binding))?;
     }
     Ok(Snapshot::new([Arc::new(zone.build())]))
 }

@@ -17,7 +17,7 @@ const WEIGHTED: RuleKind = RuleKind::Weighted {
     affinity: Affinity::None,
 };
 /// The check of the one endpoint that is down.
-const DOWN: &str = "bench/down";
+pub const DOWN: &str = "bench/down";
 
 /// Names that are asked for each work; the last does not exist.
 pub const WORKS: [(&str, &str); 6] = [
@@ -175,39 +175,39 @@ pub fn snapshot(names: usize, policies: usize) -> anyhow::Result<Snapshot> {
         ("www.f", failover()?),
         ("www.t", tree()?),
     ] {
-        bind(&mut zone, name, &version(name, policy))?;
+        bind(&mut zone, name, &binding(name, policy))?;
     }
-    let mut versions = Vec::new();
+    let mut bindings = Vec::new();
     for number in 0..policies {
-        versions.push(version(&format!("policy-{number}"), weighted()?));
+        bindings.push(binding(&format!("policy-{number}"), weighted()?));
     }
-    for (number, version) in (0..names).zip(versions.iter().cycle()) {
+    for (number, binding) in (0..names).zip(bindings.iter().cycle()) {
         let last = number.to_le_bytes()[0];
         zone.insert(&format!("h{number}.example.com").parse()?, address(last))?;
-        bind(&mut zone, &format!("p{number}.w"), version)?;
+        bind(&mut zone, &format!("p{number}.w"), binding)?;
     }
     Ok(Snapshot::new([Arc::new(zone.build())]))
 }
 
-fn version(name: &str, policy: Policy) -> Arc<PolicyVersion> {
-    Arc::new(PolicyVersion {
+fn binding(name: &str, policy: Policy) -> Arc<Binding> {
+    let version = PolicyVersion {
         namespace: "bench".to_owned(),
         policy_name: name.to_owned(),
         number: 1,
         digest: String::new(),
         policy,
-    })
-}
-
-fn bind(zone: &mut ZoneBuilder, name: &str, version: &Arc<PolicyVersion>) -> anyhow::Result<()> {
-    let binding = Binding {
-        version: Arc::clone(version),
-        record_types: vec![record_type::A],
+    };
+    Arc::new(Binding {
+        version: Arc::new(version),
+        record_types: [record_type::A].as_slice().into(),
         ttl: 60,
         ttl_range: None,
         failback: None,
-    };
-    zone.bind(&format!("{name}.example.com").parse()?, binding)?;
+    })
+}
+
+fn bind(zone: &mut ZoneBuilder, name: &str, binding: &Arc<Binding>) -> anyhow::Result<()> {
+    zone.bind(&format!("{name}.example.com").parse()?, Arc::clone(binding))?;
     Ok(())
 }
 
@@ -249,4 +249,43 @@ pub fn query(name: &str, network: Option<[u8; 3]>) -> anyhow::Result<Vec<u8>> {
         }
     }
     Ok(packet)
+}
+
+/// Client networks that are asked for.
+const NETWORKS: u32 = 20_000;
+
+/// Queries of a work in an order that no cache of a processor can follow:
+/// those of [`WORKS`], or `names`, `policies` or `missing` for each of so many
+/// names of [`snapshot`], or as many that it does not have.
+///
+/// # Errors
+/// When there is no such work.
+pub fn queries(work: &str, names: u32) -> anyhow::Result<Vec<Vec<u8>>> {
+    let names = names.max(1);
+    let every = 0..NETWORKS.max(names);
+    let packets = every.map(|number| {
+        let spread = number.wrapping_mul(7919) % names;
+        match work {
+            "names" => query(&format!("h{spread}.example.com."), None),
+            "policies" => query(&format!("p{spread}.w.example.com."), None),
+            "missing" => query(&format!("x{spread}.example.com."), None),
+            work => {
+                let known = WORKS.iter().find(|(known, _)| *known == work);
+                let (_, name) = known.context("no such work")?;
+                query(name, is_located(work).then(|| network(number)))
+            }
+        }
+    });
+    packets.collect()
+}
+
+/// Whether answers of a work depend on where the client is.
+pub fn is_located(work: &str) -> bool {
+    matches!(work, "geo" | "tree")
+}
+
+/// A client network, spread over the addresses of public networks.
+pub fn network(number: u32) -> [u8; 3] {
+    let [a, b, c, _] = number.wrapping_mul(2_654_435_761).to_be_bytes();
+    [a.clamp(1, 223), b, c]
 }

@@ -86,6 +86,16 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "watershed-dns",
             "watershed-geo",
             "watershed-policy",
+            "watershed-proto",
+            "watershed-snapshot",
+        ],
+    ),
+    (
+        "watershed-bench-propagation",
+        &[
+            "watershed-health",
+            "watershed-operator",
+            "watershed-proto",
             "watershed-snapshot",
         ],
     ),

@@ -157,7 +157,7 @@ fn bind(zone: &mut ZoneBuilder, owner: &str, document: &str) {
     let (policy, findings) = compile_policy(&document, &References::none(), &Limits::api());
     let policy = policy.unwrap_or_else(|| panic!("{findings:?}"));
     let binding = Binding {
-        record_types: policy.record_types().to_vec(),
+        record_types: policy.record_types().into(),
         ttl: 30,
         ttl_range: None,
         failback: None,

@@ -64,7 +64,7 @@ impl GeoDatabase {
         let canonical = address.to_canonical();
         let mut location = match &self.0 {
             Source::Builtin => builtin::lookup(canonical),
-            Source::Mmdb(database) => complete(database.lookup(canonical)),
+            Source::Mmdb(database) => database.lookup(canonical),
         };
         if canonical != address {
             location.prefix_len = location.prefix_len.map(|len| len + 96);

@@ -18,6 +18,7 @@ mod latency;
 mod mmdb;
 mod prefix;
 mod regions;
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -1,5 +1,7 @@
 //! Location databases in `MaxMind` DB format.
 
+mod decoded;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -10,13 +12,17 @@ use serde::{Deserialize, Deserializer, de};
 use watershed_policy::{Continent, Coordinates, CountryCode, Location};
 
 use crate::continents::is_country;
-use crate::database::GeoError;
+use crate::database::{GeoError, complete};
+
+use decoded::Decoded;
 
 type Record<'a> = LookupResult<'a, Vec<u8>>;
 
 /// A database, held in memory as it is in its file.
 pub(crate) struct Mmdb {
     reader: Reader<Vec<u8>>,
+    /// Its records, unless there are too many.
+    decoded: Option<Decoded>,
 }
 
 impl fmt::Debug for Mmdb {
@@ -28,11 +34,15 @@ impl fmt::Debug for Mmdb {
 impl Mmdb {
     pub(crate) fn read(bytes: Vec<u8>) -> Result<Self, GeoError> {
         let reader = Reader::from_source(bytes)?;
-        let database = Self { reader };
+        let mut database = Self {
+            reader,
+            decoded: None,
+        };
         if database.tells_nothing() {
             let kind = database.reader.metadata().database_type.clone();
             return Err(GeoError::NoLocations(kind));
         }
+        database.decoded = Decoded::read(&database.reader);
         Ok(database)
     }
 
@@ -75,11 +85,22 @@ impl Mmdb {
         )
     }
 
+    /// What the database tells of an address, completed.
     pub(crate) fn lookup(&self, address: IpAddr) -> Location {
+        let decoded = self.decoded.as_ref();
+        let found = decoded.and_then(|decoded| match address {
+            IpAddr::V4(address) => decoded.find(address),
+            IpAddr::V6(_) => None,
+        });
+        found.unwrap_or_else(|| self.lookup_in_tree(address))
+    }
+
+    /// The same, one bit of the address after the other.
+    fn lookup_in_tree(&self, address: IpAddr) -> Location {
         match self.reader.lookup(address) {
             Ok(record) => Location {
                 prefix_len: Some(prefix_len(&record, address)),
-                ..location(&record)
+                ..self.completed(&record)
             },
             // The tree leads outside the file, or it has no IPv6 at all, which
             // is so for every IPv6 address.
@@ -92,6 +113,12 @@ impl Mmdb {
                 ..Location::unmapped()
             },
         }
+    }
+
+    fn completed(&self, record: &Record<'_>) -> Location {
+        let decoded = self.decoded.as_ref();
+        let known = decoded.and_then(|decoded| decoded.of(record));
+        known.unwrap_or_else(|| complete(location(record)))
     }
 }
 

@@ -60,6 +60,12 @@ impl Policy {
                 Node::Rule(id) => id,
             };
             let rule = self.rule(id);
+            if !R::ENABLED
+                && let Some(index) = evaluator.usual(id, draw)
+            {
+                node = rule.branches[index].target;
+                continue;
+            }
             let evaluation = evaluator.evaluate(id);
             if R::ENABLED {
                 recorder.record(Step::certain(&mut evaluator, id, &evaluation));

@@ -16,7 +16,7 @@ use crate::client::{Client, LatencySource};
 use crate::document::{Affinity, RuleKind, Selector};
 use crate::health::Health;
 use crate::policy::{Branch, Node, Policy, Rule, RuleId};
-use crate::preference;
+use crate::preference::{self, Sorted};
 use crate::scope::Dependence;
 use crate::sticky::{self, Contender};
 
@@ -112,20 +112,21 @@ pub(crate) struct Evaluator<'a> {
     policy: &'a Policy,
     record_type: u16,
     view: &'a View<'a>,
-    states: SmallVec<[Option<State>; 32]>,
+    /// States of rules that are the same for every client.
+    fixed: &'a [Option<State>],
+    /// Those of other rules, as far as they are known; empty at first.
+    found: SmallVec<[Option<State>; 32]>,
     pub(crate) dependence: Dependence,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(policy: &'a Policy, record_type: u16, view: &'a View<'a>) -> Self {
-        let mut states = SmallVec::from_slice(view.health.states());
-        // Health of another policy may know more or fewer rules.
-        states.resize(policy.rules.len(), None);
         Self {
             policy,
             record_type,
             view,
-            states,
+            fixed: view.health.states(),
+            found: SmallVec::new(),
             dependence: Dependence::default(),
         }
     }
@@ -137,14 +138,16 @@ impl<'a> Evaluator<'a> {
         // Children come first, so that theirs are known.
         for (index, rule) in policy.rules.iter().enumerate() {
             let below = rule.branches.iter().all(|branch| match branch.target {
-                Node::Rule(id) => evaluator.states[id.index()].is_some(),
+                Node::Rule(id) => evaluator.known(id).is_some(),
                 Node::Endpoint(_) => true,
             });
             if below && rule.applies_alike() {
                 evaluator.settle(RuleId::new(index));
             }
         }
-        evaluator.states.into_vec().into()
+        let mut states = evaluator.found;
+        states.resize(policy.rules.len(), None);
+        states.into_vec().into()
     }
 
     pub(crate) fn policy(&self) -> &'a Policy {
@@ -158,7 +161,7 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a rule that the decision reached.
     pub(crate) fn evaluate(&mut self, id: RuleId) -> Evaluation {
         let rule = &self.policy.rules[id.index()];
-        self.dependence.merge(self.selection_dependence(rule));
+        self.look_for(rule);
         let applicable = self.applicable(id, rule);
         let staying = self.staying(rule, &applicable);
         let eligible = staying.as_ref().unwrap_or(&applicable);
@@ -174,6 +177,12 @@ impl<'a> Evaluator<'a> {
             fallback,
             choice,
         }
+    }
+
+    /// Takes down what the selection of branches looks at.
+    pub(crate) fn look_for(&mut self, rule: &Rule) {
+        let dependence = self.selection_dependence(rule);
+        self.dependence.merge(dependence);
     }
 
     /// State of a branch: its own check, and its target's health if that
@@ -199,17 +208,16 @@ impl<'a> Evaluator<'a> {
                 draining: self.policy.endpoints[id.index()].drain,
                 dependence: Dependence::default(),
             },
-            Node::Rule(id) => self.rule_state(id),
+            // Nearly always it is known, which is no reason for a stack.
+            Node::Rule(id) => self.known(id).unwrap_or_else(|| self.rule_state(id)),
         }
     }
 
     /// State of a rule: healthy when one of its eligible branches is, draining
     /// when all that apply are. Depth first with an explicit stack, for a
     /// document may be deeper than a thread's stack.
+    #[cold]
     fn rule_state(&mut self, root: RuleId) -> State {
-        if let Some(state) = self.states[root.index()] {
-            return state;
-        }
         let mut stack: SmallVec<[(RuleId, usize); 16]> = SmallVec::new();
         stack.push((root, 0));
         while let Some((id, next)) = stack.pop() {
@@ -221,7 +229,7 @@ impl<'a> Evaluator<'a> {
                 None => self.settle(id),
             }
         }
-        self.states[root.index()].unwrap_or(State {
+        self.known(root).unwrap_or(State {
             healthy: true,
             draining: false,
             dependence: Dependence::default(),
@@ -230,22 +238,20 @@ impl<'a> Evaluator<'a> {
 
     /// The first branch from `from` on that leads to a rule without a state.
     fn next_unsettled(&self, id: RuleId, from: usize) -> Option<(RuleId, usize)> {
-        if self.states[id.index()].is_some() {
+        if self.known(id).is_some() {
             return None;
         }
         let branches = self.policy.rules[id.index()].branches.iter().enumerate();
         branches
             .skip(from)
             .find_map(|(position, branch)| match branch.target {
-                Node::Rule(child) if self.states[child.index()].is_none() => {
-                    Some((child, position))
-                }
+                Node::Rule(child) if self.known(child).is_none() => Some((child, position)),
                 _ => None,
             })
     }
 
     fn settle(&mut self, id: RuleId) {
-        if self.states[id.index()].is_some() {
+        if self.known(id).is_some() {
             return;
         }
         let rule = &self.policy.rules[id.index()];
@@ -268,11 +274,20 @@ impl<'a> Evaluator<'a> {
         }
         let drains = staying.branches == 0 && draining.branches > 0;
         let counted = if drains { draining } else { staying };
-        self.states[id.index()] = Some(State {
+        let state = State {
             healthy: counted.healthy,
             draining: drains,
             dependence,
-        });
+        };
+        self.found.resize(self.policy.rules.len(), None);
+        self.found[id.index()] = Some(state);
+    }
+
+    /// The state of a rule, if it is known yet. Health of another policy may
+    /// know more or fewer rules.
+    fn known(&self, id: RuleId) -> Option<State> {
+        let known = |states: &[Option<State>]| states.get(id.index()).copied().flatten();
+        known(self.fixed).or_else(|| known(&self.found))
     }
 
     /// What of the client the selection of branches of a rule depends on.
@@ -317,10 +332,10 @@ impl<'a> Evaluator<'a> {
             RuleKind::Failover => in_order(rule.branches.len(), self.view.health.first(id)),
             RuleKind::Weighted { .. } => all(rule.branches.len()),
             RuleKind::MultiValue { .. } => self.with_values(rule),
-            RuleKind::Geolocation => preference::by_place(rule, client),
-            RuleKind::Cidr => preference::by_block(rule, client),
-            RuleKind::Geoproximity => preference::by_biased_distance(rule, client),
-            RuleKind::Latency => preference::by_latency(rule, client, latency),
+            RuleKind::Geolocation => preference::by_place::<Sorted>(rule, client),
+            RuleKind::Cidr => preference::by_block::<Sorted>(rule, client),
+            RuleKind::Geoproximity => preference::by_biased_distance::<Sorted>(rule, client),
+            RuleKind::Latency => preference::by_latency::<Sorted>(rule, client, latency),
         }
     }
 
@@ -475,7 +490,7 @@ fn shares(rule: &Rule, candidates: &[usize]) -> Shares {
     }
 }
 
-fn weight(branch: &Branch) -> u32 {
+pub(crate) fn weight(branch: &Branch) -> u32 {
     match branch.selector {
         Selector::Weight(weight) => weight,
         _ => 0,

@@ -30,6 +30,7 @@ mod preference;
 mod scope;
 mod sticky;
 mod to_document;
+mod usual;
 
 pub use client::{Client, Continent, Coordinates, CountryCode, LatencySource, Location, Place};
 pub use decide::{Decision, Draw};

@@ -2,6 +2,7 @@
 //! them. Ties keep document order: every sort here is stable.
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::client::{Client, Coordinates, LatencySource, Location, Place};
 use crate::document::{Region, Selector};
@@ -19,15 +20,15 @@ pub(crate) enum Specificity {
 
 /// Geolocation: the places that hold the client, smallest first, then the
 /// default (Developer Guide, "Geolocation routing").
-pub(crate) fn by_place(rule: &Rule, client: &Client) -> Branches {
-    sorted(rule, |selector| specificity(selector, &client.location))
+pub(crate) fn by_place<W: Wanted>(rule: &Rule, client: &Client) -> W::Branches {
+    W::of(rule, |selector| specificity(selector, &client.location))
 }
 
 /// CIDR: the blocks that hold the client's whole network, longest first, then
 /// the default. A block inside the client's network does not match
 /// (Developer Guide, "IP-based routing").
-pub(crate) fn by_block(rule: &Rule, client: &Client) -> Branches {
-    sorted(rule, |selector| match selector {
+pub(crate) fn by_block<W: Wanted>(rule: &Rule, client: &Client) -> W::Branches {
+    W::of(rule, |selector| match selector {
         Selector::Default => Some(0),
         _ => longest_block(selector, client).map(|block| -1 - i32::from(block.prefix_len())),
     })
@@ -35,8 +36,8 @@ pub(crate) fn by_block(rule: &Rule, client: &Client) -> Branches {
 
 /// Geoproximity: ascending biased distance; document order for a client of
 /// unknown position.
-pub(crate) fn by_biased_distance(rule: &Rule, client: &Client) -> Branches {
-    sorted(rule, |selector| {
+pub(crate) fn by_biased_distance<W: Wanted>(rule: &Rule, client: &Client) -> W::Branches {
+    W::of(rule, |selector| {
         Some(Ascending(
             biased_distance_km(selector, client).map_or(0.0, |(_, biased)| biased),
         ))
@@ -47,12 +48,12 @@ pub(crate) fn by_biased_distance(rule: &Rule, client: &Client) -> Branches {
 /// distance, then those of which nothing is known. A region in Beijing always
 /// comes first for clients in China (Developer Guide, "Latency-based
 /// routing").
-pub(crate) fn by_latency(
+pub(crate) fn by_latency<W: Wanted>(
     rule: &Rule,
     client: &Client,
     latency: Option<&dyn LatencySource>,
-) -> Branches {
-    sorted(rule, |selector| {
+) -> W::Branches {
+    W::of(rule, |selector| {
         let Selector::Region(region) = selector else {
             return Some((Nearness::Unknown, Ascending(0.0)));
         };
@@ -93,8 +94,8 @@ pub(crate) fn specificity(selector: &Selector, location: &Location) -> Option<Sp
     match selector {
         Selector::Default => Some(Specificity::Default),
         Selector::Places(places) => {
-            let smallest = smallest_place(places, location)?;
-            holds(smallest, location)
+            let holding = places.iter().filter_map(|place| holds(place, location));
+            holding.min()
         }
         _ => None,
     }
@@ -110,23 +111,21 @@ pub(crate) fn smallest_place<'a>(places: &'a [Place], location: &Location) -> Op
         .map(|(_, place)| place)
 }
 
+#[inline]
 fn holds(place: &Place, location: &Location) -> Option<Specificity> {
-    let (held, specificity) = match place {
-        Place::Subdivision(country, part) => (
-            location.country == Some(*country)
-                && location
-                    .subdivision
-                    .as_ref()
-                    .is_some_and(|s| s.eq_ignore_ascii_case(part)),
-            Specificity::Subdivision,
-        ),
-        Place::Country(country) => (location.country == Some(*country), Specificity::Country),
-        Place::Continent(continent) => (
-            location.continent == Some(*continent),
-            Specificity::Continent,
-        ),
-    };
-    held.then_some(specificity)
+    match place {
+        Place::Country(country) => {
+            (location.country == Some(*country)).then_some(Specificity::Country)
+        }
+        Place::Continent(continent) => {
+            (location.continent == Some(*continent)).then_some(Specificity::Continent)
+        }
+        Place::Subdivision(country, part) => {
+            let held = location.subdivision.as_ref();
+            let held = held.is_some_and(|held| held.eq_ignore_ascii_case(part));
+            (held && location.country == Some(*country)).then_some(Specificity::Subdivision)
+        }
+    }
 }
 
 /// The longest block of a CIDR selector that holds the client's network.
@@ -186,15 +185,41 @@ impl Ord for Ascending {
     }
 }
 
-/// Branches that have a key, by ascending key.
-fn sorted<K: Ord>(rule: &Rule, key: impl Fn(&Selector) -> Option<K>) -> Branches {
-    let keyed = rule.branches.iter().enumerate();
-    let mut keyed: smallvec::SmallVec<[(K, usize); 8]> = keyed
-        .filter_map(|(index, branch)| Some((key(&branch.selector)?, index)))
-        .collect();
-    // The index makes keys distinct, so an unstable sort keeps document order.
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, index)| index).collect()
+/// What is wanted of the branches that have a key.
+pub(crate) trait Wanted {
+    type Branches;
+
+    fn of<K: Ord>(rule: &Rule, key: impl Fn(&Selector) -> Option<K>) -> Self::Branches;
+}
+
+/// All of them, by ascending key.
+pub(crate) struct Sorted;
+
+impl Wanted for Sorted {
+    type Branches = Branches;
+
+    fn of<K: Ord>(rule: &Rule, key: impl Fn(&Selector) -> Option<K>) -> Branches {
+        let mut keyed: SmallVec<[(K, usize); 8]> = keyed(rule, key).collect();
+        // The index makes keys distinct, so an unstable sort keeps document order.
+        keyed.sort_unstable();
+        keyed.into_iter().map(|(_, index)| index).collect()
+    }
+}
+
+/// The one with the least key; of several the first in document order.
+pub(crate) struct First;
+
+impl Wanted for First {
+    type Branches = Option<usize>;
+
+    fn of<K: Ord>(rule: &Rule, key: impl Fn(&Selector) -> Option<K>) -> Option<usize> {
+        keyed(rule, key).min().map(|(_, index)| index)
+    }
+}
+
+fn keyed<K>(rule: &Rule, key: impl Fn(&Selector) -> Option<K>) -> impl Iterator<Item = (K, usize)> {
+    let branches = rule.branches.iter().enumerate();
+    branches.filter_map(move |(index, branch)| Some((key(&branch.selector)?, index)))
 }
 
 #[cfg(test)]

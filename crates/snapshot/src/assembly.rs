@@ -1,6 +1,7 @@
 //! Resources put together.
 
 mod edit;
+mod held;
 
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use crate::map::CowMap;
 use crate::name::OwnerName;
 use crate::resource::{Fault, Resource, ResourceName};
 use crate::snapshot::Snapshot;
+
+use held::Held;
 
 /// Decoded resources and the snapshot that they make.
 ///
@@ -17,11 +20,11 @@ use crate::snapshot::Snapshot;
 /// policy versions that a change does not touch stay the same in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembly {
-    resources: CowMap<ResourceName, Arc<Resource>>,
+    resources: CowMap<Arc<ResourceName>, Held>,
     /// By apex: the resource that makes the zone.
-    heads: CowMap<OwnerName, ResourceName>,
+    heads: CowMap<OwnerName, Arc<ResourceName>>,
     /// By version: the resources that serve it. Never empty.
-    users: CowMap<ResourceName, CowMap<ResourceName, ()>>,
+    users: CowMap<Arc<ResourceName>, CowMap<Arc<ResourceName>, ()>>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -33,21 +36,32 @@ impl Assembly {
 
     /// The assembly with these resources put (`Some`) or removed (`None`).
     /// Their order does not matter, but that of two changes of one resource
-    /// the later counts. A removal of what is not there changes nothing.
+    /// the later counts. A removal of what is not there changes nothing. Names
+    /// that are shared already stay so.
     ///
     /// # Errors
     /// All faults of the result, when it is not sound: then nothing of the
     /// change is made. A fault is put down to a resource of the change. They
     /// are in the order of the resources.
-    pub fn apply(
+    pub fn apply<N: Into<Arc<ResourceName>>>(
         &self,
-        changes: Vec<(ResourceName, Option<Resource>)>,
+        changes: Vec<(N, Option<Resource>)>,
     ) -> Result<Self, Vec<Fault>> {
-        let changes = changes
-            .into_iter()
-            .map(|(name, resource)| (name, resource.map(Arc::new)));
-        let changes: edit::Changes = changes.collect();
-        edit::Edit::make(self, changes)
+        self.clone().into_applied(changes)
+    }
+
+    /// As [`Assembly::apply`], for one that is not needed any longer: what
+    /// nobody else has is changed where it is.
+    ///
+    /// # Errors
+    /// As for [`Assembly::apply`].
+    pub fn into_applied<N: Into<Arc<ResourceName>>>(
+        self,
+        changes: Vec<(N, Option<Resource>)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let changes = changes.into_iter();
+        let changes = changes.map(|(name, resource)| (name.into(), resource));
+        edit::Edit::make(self, changes.collect())
     }
 
     /// What the resources make.
@@ -56,14 +70,8 @@ impl Assembly {
     }
 
     /// The resource of that name.
-    pub fn resource(&self, name: &ResourceName) -> Option<&Resource> {
-        self.resources.get(name).map(|resource| &**resource)
-    }
-
-    /// All resources, in no order.
-    pub fn resources(&self) -> impl Iterator<Item = (&ResourceName, &Resource)> {
-        let resources = self.resources.iter();
-        resources.map(|(name, resource)| (name, &**resource))
+    pub fn resource(&self, name: &ResourceName) -> Option<Resource> {
+        self.resources.get(name).map(Held::resource)
     }
 
     /// Number of resources.

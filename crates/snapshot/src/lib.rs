@@ -24,6 +24,7 @@ mod resource;
 mod rrset;
 mod set;
 mod snapshot;
+mod table;
 mod targets;
 mod zone;
 
@@ -34,7 +35,7 @@ pub use health::HealthStates;
 pub use map::CowMap;
 pub use name::{NameError, OwnerName};
 pub use node::Node;
-pub use policy_version::{Binding, PolicyVersion, RecordFailback};
+pub use policy_version::{Binding, PolicyVersion, RecordFailback, RecordTypes};
 pub use resource::{
     Content, Fault, Placed, Records, Resource, ResourceKind, ResourceName, ResourceNameError,
     VersionBinding, ZoneHead,

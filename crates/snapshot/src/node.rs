@@ -1,19 +1,56 @@
 //! What is at a name.
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::name::OwnerName;
 use crate::policy_version::Binding;
 use crate::rrset::RrSet;
+use crate::table::Entry;
 
 /// What a zone has at one name. Without any data it is an empty non-terminal:
 /// the name exists because something exists below it (RFC 4592 section 2.2.2).
 ///
 /// The order of both lists follows from what is in them, so that equal nodes
-/// are equal whatever their history.
+/// are equal whatever their history. What most names have lies in place.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// Static data, one set per type, by type.
-    pub rrsets: Vec<RrSet>,
-    /// Policies served here, by lowest type; no type is served twice.
-    pub policies: Vec<Binding>,
+    pub rrsets: SmallVec<[RrSet; 1]>,
+    /// Policies served here, by lowest type; no type is served twice. Names at
+    /// which the same is served may share it.
+    pub policies: SmallVec<[Arc<Binding>; 2]>,
+}
+
+/// A name that exists: the first line of a processor's cache has what it is
+/// compared by, the next what is there.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named {
+    pub(crate) owner: OwnerName,
+    pub(crate) node: Node,
+    /// How many names exist directly below: with none, and no data, the name
+    /// itself ceases to exist.
+    pub(crate) below: u32,
+}
+
+impl Named {
+    /// A name without data.
+    pub(crate) fn empty(owner: OwnerName, below: u32) -> Self {
+        Self {
+            owner,
+            node: Node::default(),
+            below,
+        }
+    }
+}
+
+impl Entry for Arc<Named> {
+    type Key = [u8];
+
+    fn key(&self) -> &[u8] {
+        self.owner.as_wire()
+    }
 }
 
 impl Node {
@@ -26,9 +63,9 @@ impl Node {
 
     /// The policy that answers a type.
     pub fn policy(&self, record_type: u16) -> Option<&Binding> {
-        self.policies
-            .iter()
-            .find(|policy| policy.serves(record_type))
+        let mut policies = self.policies.iter();
+        let found = policies.find(|policy| policy.serves(record_type));
+        found.map(|binding| &**binding)
     }
 
     /// Whether static data or a policy answers the type.
@@ -50,7 +87,7 @@ impl Node {
     }
 
     /// Adds a binding of types that are not here yet.
-    pub(crate) fn bind(&mut self, binding: Binding) {
+    pub(crate) fn bind(&mut self, binding: Arc<Binding>) {
         let lowest = |binding: &Binding| binding.record_types.iter().min().copied();
         let at = self
             .policies
@@ -66,6 +103,6 @@ impl Node {
     /// Takes away the policy that serves exactly these types.
     pub(crate) fn unbind(&mut self, record_types: &[u16]) {
         self.policies
-            .retain(|binding| binding.record_types != record_types);
+            .retain(|binding| *binding.record_types != *record_types);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use watershed_policy::{FailbackMode, Policy};
 
 /// One immutable version of a traffic policy, stored once however many names
@@ -20,13 +21,16 @@ pub struct PolicyVersion {
     pub policy: Policy,
 }
 
+/// IANA numbers of record types. As many as there are to serve lie in place.
+pub type RecordTypes = SmallVec<[u16; 8]>;
+
 /// A policy served at a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     /// What is served.
     pub version: Arc<PolicyVersion>,
     /// IANA numbers of the types served here; a part of the policy's.
-    pub record_types: Vec<u16>,
+    pub record_types: RecordTypes,
     /// TTL of the answers in seconds.
     pub ttl: u32,
     /// The least and the greatest TTL in seconds, where it follows the health
@@ -38,7 +42,7 @@ pub struct Binding {
 
 /// How the clients of a policy record return after a failover. A `RecordSet`
 /// that is an alias of the record has the same, and so the same state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordFailback {
     /// The `PolicyRecord`: `namespace/name`.
     pub record: String,

@@ -196,7 +196,7 @@ pub enum Content {
 }
 
 /// A policy version by name, served at some name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionBinding {
     /// The version; of kind [`ResourceKind::TrafficPolicyVersion`].
     pub version: ResourceName,

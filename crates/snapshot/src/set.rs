@@ -86,11 +86,14 @@ impl Bucket {
         *self.digest.get_or_init(|| {
             let mut octets = Vec::new();
             for (name, encoded) in &self.resources {
-                let name = name.to_string();
+                let text = text(name);
+                let len: usize = text.iter().map(|piece| piece.len()).sum();
                 // Names are far shorter than 4 GiB.
-                let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
+                let len = u32::try_from(len).unwrap_or(u32::MAX);
                 octets.extend_from_slice(&len.to_be_bytes());
-                octets.extend_from_slice(name.as_bytes());
+                for piece in text {
+                    octets.extend_from_slice(piece);
+                }
                 octets.extend_from_slice(encoded.hash.as_bytes());
             }
             Digest::of(&octets)
@@ -110,7 +113,7 @@ impl ResourceSet {
 
     /// The bucket that a resource lies in.
     pub fn bucket_of(name: &ResourceName) -> u8 {
-        Digest::of(name.to_string().as_bytes()).as_bytes()[0]
+        Digest::of_all(text(name)).as_bytes()[0]
     }
 
     /// The resource of that name.
@@ -131,6 +134,11 @@ impl ResourceSet {
     /// All resources: by bucket, and by name within a bucket.
     pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
         self.buckets.iter().flat_map(|bucket| entries(bucket))
+    }
+
+    /// As [`Self::iter`], with names that can be shared.
+    pub fn iter_shared(&self) -> impl Iterator<Item = (&Arc<ResourceName>, &Encoded)> {
+        self.buckets.iter().flat_map(|bucket| &bucket.resources)
     }
 
     /// The resources of a bucket by name.
@@ -228,6 +236,16 @@ impl ResourceSet {
     }
 }
 
+/// The text form of a name, in pieces.
+fn text(name: &ResourceName) -> [&[u8]; 5] {
+    let ResourceName {
+        kind,
+        namespace,
+        name,
+    } = name;
+    [kind.as_str(), "/", namespace, "/", name].map(str::as_bytes)
+}
+
 fn entries(bucket: &Bucket) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
     let resources = bucket.resources.iter();
     resources.map(|(name, encoded)| (&**name, encoded))
@@ -256,11 +274,25 @@ impl fmt::Debug for ResourceSet {
 
 impl<B: Into<Arc<[u8]>>> FromIterator<(ResourceName, B)> for ResourceSet {
     fn from_iter<I: IntoIterator<Item = (ResourceName, B)>>(resources: I) -> Self {
-        let mut set = Self::new();
+        // All at once, a bucket is sorted rather than searched each time.
+        let mut lists: Vec<Vec<_>> = Vec::new();
+        lists.resize_with(BUCKETS, Vec::new);
         for (name, bytes) in resources {
-            set.put(name, bytes);
+            let list = &mut lists[usize::from(Self::bucket_of(&name))];
+            list.push((Arc::new(name), Encoded::new(bytes)));
         }
-        set
+        let mut lists = lists.into_iter();
+        let buckets: [_; BUCKETS] = std::array::from_fn(|_| {
+            Arc::new(Bucket {
+                // Of several with one name the last is kept.
+                resources: lists.next().unwrap_or_default().into_iter().collect(),
+                digest: OnceLock::new(),
+            })
+        });
+        Self {
+            len: buckets.iter().map(|bucket| bucket.resources.len()).sum(),
+            buckets: Arc::new(buckets),
+        }
     }
 }
 
@@ -356,6 +388,19 @@ mod tests {
             .flat_map(|digest| *digest.as_bytes())
             .collect();
         assert_eq!(set.digest(), Digest::of(&all));
+    }
+
+    #[test]
+    fn of_equal_names_the_last_is_kept() {
+        let set: ResourceSet = [3, 1, 3]
+            .map(|n| (name(n), vec![n, 1]))
+            .into_iter()
+            .collect();
+        let with = |content: u8| [(name(3), vec![0]), (name(3), vec![content])];
+        let set_of = |content| with(content).into_iter().collect::<ResourceSet>();
+        assert_eq!(set.len(), 2);
+        assert_eq!(set_of(7).get(&name(3)).map(|e| e.bytes()[0]), Some(7));
+        assert_eq!(set_of(7).len(), 1);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 mod builder;
 mod error;
 
-use crate::map::CowMap;
+use std::fmt;
+use std::sync::Arc;
+
 use crate::name::OwnerName;
-use crate::node::Node;
+use crate::node::{Named, Node};
 use crate::policy_version::Binding;
 use crate::record_type::{CNAME, NS, SOA};
 use crate::rrset::RrSet;
+use crate::table::CowTable;
 
 pub use builder::ZoneBuilder;
 pub use error::ZoneError;
@@ -27,21 +30,12 @@ pub struct Zone {
     /// and its MINIMUM field (RFC 2308 section 3).
     pub negative_ttl: u32,
     /// Every name that exists. The apex is always there.
-    names: CowMap<OwnerName, Name>,
+    names: Names,
     /// How many names below the apex have NS records, and how many names are
     /// wildcards: in a zone without either, a look-up has nothing to look for
     /// above the name.
     cuts: usize,
     wildcards: usize,
-}
-
-/// A name that exists.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Name {
-    node: Node,
-    /// How many names exist directly below: with none, and no data, the name
-    /// itself ceases to exist.
-    below: u32,
 }
 
 impl Zone {
@@ -59,7 +53,7 @@ impl Zone {
         let mut zone = Self {
             serial: 0,
             negative_ttl: 0,
-            names: CowMap::from_iter([(apex.clone(), Name::default())]),
+            names: Names::of(Named::empty(apex.clone(), 0)),
             cuts: 0,
             wildcards: 0,
             soa: soa.clone(),
@@ -92,7 +86,7 @@ impl Zone {
 
     /// All names that exist, empty non-terminals included, in no order.
     pub fn names(&self) -> impl Iterator<Item = (&OwnerName, &Node)> {
-        self.names.iter().map(|(owner, name)| (owner, &name.node))
+        self.names.0.iter().map(|name| (&name.owner, &name.node))
     }
 
     /// Replaces the SOA record.
@@ -127,7 +121,11 @@ impl Zone {
     }
 
     /// Serves a policy at a name, or changes nothing.
-    pub(crate) fn bind(&mut self, owner: &OwnerName, binding: Binding) -> Result<(), ZoneError> {
+    pub(crate) fn bind(
+        &mut self,
+        owner: &OwnerName,
+        binding: Arc<Binding>,
+    ) -> Result<(), ZoneError> {
         if binding.record_types.is_empty() {
             return Err(ZoneError::Empty(owner.clone()));
         }
@@ -140,10 +138,13 @@ impl Zone {
     /// data, and ceases to with its last unless something exists below it.
     /// `owner` is at or below the apex.
     pub(crate) fn edit(&mut self, owner: &OwnerName, change: impl FnOnce(&mut Node)) {
-        if !self.names.contains_key(owner) {
-            self.add_name(owner.clone());
-        }
-        let Some(name) = self.names.get_mut(owner) else {
+        let Some(name) = self.names.get_mut(owner.as_wire()) else {
+            let mut name = Named::empty(owner.clone(), 0);
+            change(&mut name.node);
+            if !name.node.is_empty() {
+                self.cuts += usize::from(name.node.rrset(NS).is_some());
+                self.add_name(name);
+            }
             return;
         };
         let was_cut = name.node.rrset(NS).is_some();
@@ -159,23 +160,19 @@ impl Zone {
     }
 
     /// Makes a name exist that does not, and the names between it and the
-    /// apex.
-    fn add_name(&mut self, name: OwnerName) {
-        let mut above = name.parent();
-        self.wildcards += usize::from(name.is_wildcard());
-        self.names.insert(name, Name::default());
+    /// apex. The apex itself always exists.
+    fn add_name(&mut self, name: Named) {
+        let mut above = name.owner.parent();
+        self.wildcards += usize::from(name.owner.is_wildcard());
+        self.names.insert(name);
         while let Some(name) = above {
-            if let Some(existing) = self.names.get_mut(&name) {
+            if let Some(existing) = self.names.get_mut(name.as_wire()) {
                 existing.below += 1;
                 return;
             }
             above = name.parent();
             self.wildcards += usize::from(name.is_wildcard());
-            let below = Name {
-                below: 1,
-                ..Name::default()
-            };
-            self.names.insert(name, below);
+            self.names.insert(Named::empty(name, 1));
         }
     }
 
@@ -184,9 +181,9 @@ impl Zone {
         let mut gone = name;
         while gone != self.apex {
             self.wildcards -= usize::from(gone.is_wildcard());
-            self.names.remove(&gone);
+            self.names.remove(gone.as_wire());
             let Some(parent) = gone.parent() else { return };
-            let Some(above) = self.names.get_mut(&parent) else {
+            let Some(above) = self.names.get_mut(parent.as_wire()) else {
                 return;
             };
             above.below -= 1;
@@ -220,6 +217,51 @@ impl Zone {
             return Err(ZoneError::CnameConflict(owner.clone()));
         }
         Ok(())
+    }
+}
+
+/// The names of a zone. Each is one object, so that a look-up waits for little
+/// memory, and a change copies no more than pointers beside it.
+#[derive(Clone)]
+struct Names(CowTable<Arc<Named>>);
+
+impl Names {
+    fn of(name: Named) -> Self {
+        let mut names = Self(CowTable::new());
+        names.insert(name);
+        names
+    }
+
+    fn get(&self, owner: &[u8]) -> Option<&Named> {
+        let named = self.0.find(owner, |held| held.owner.as_wire() == owner);
+        named.map(|named| &**named)
+    }
+
+    fn get_mut(&mut self, owner: &[u8]) -> Option<&mut Named> {
+        let named = self.0.find_mut(owner, |held| held.owner.as_wire() == owner);
+        named.map(Arc::make_mut)
+    }
+
+    fn insert(&mut self, name: Named) {
+        self.0.insert(Arc::new(name));
+    }
+
+    fn remove(&mut self, owner: &[u8]) {
+        self.0.remove(owner, |held| held.owner.as_wire() == owner);
+    }
+}
+
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |name: &Named| other.get(name.owner.as_wire()) == Some(name);
+        self.0.is_same(&other.0)
+            || (self.0.len() == other.0.len() && self.0.iter().all(|name| same(name)))
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter()).finish()
     }
 }
 

@@ -1,16 +1,21 @@
 //! From resources as octets to a state that can be served.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use watershed_proto::{decode, format_needed};
 use watershed_snapshot::{
-    Assembly, Digest, Fault, Held, Resource, ResourceName, ResourceSet, Snapshot,
+    Assembly, Digest, Fault, Held, Resource, ResourceKind, ResourceName, ResourceSet, Snapshot,
 };
 
 use super::incoming::Complete;
 use super::self_test::SelfTest;
+
+/// Records that are restored at once: some megabytes when they are decoded, and
+/// enough of them that what they have in common is rarely made twice.
+const PART: usize = 16_384;
 
 /// A state that can be served. Clones share nearly everything.
 #[derive(Clone)]
@@ -116,11 +121,26 @@ impl Builder {
     }
 
     /// Builds what was kept. It was tested before it was served first.
+    ///
+    /// It does so in parts, so that a large state is never decoded in memory
+    /// as a whole: that would stay the size of the process.
     pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
-        let contents = resources.iter();
+        let contents = resources.iter_shared();
         let contents =
-            contents.map(|(name, encoded)| (name.clone(), Some(Arc::clone(encoded.bytes()))));
-        let assembly = Assembly::new().apply(self.decode(contents)?)?;
+            contents.map(|(name, encoded)| (Arc::clone(name), Some(Arc::clone(encoded.bytes()))));
+        let (records, others): (Vec<_>, Vec<_>) = contents.partition(|(name, _)| match name.kind {
+            ResourceKind::ZoneRecords | ResourceKind::RecordSet | ResourceKind::PolicyRecord => {
+                true
+            }
+            ResourceKind::HostedZone
+            | ResourceKind::TrafficPolicyVersion
+            | ResourceKind::HealthCheck => false,
+        });
+        // Records refer to the others, not to each other.
+        let mut assembly = Assembly::new().into_applied(self.decode(others)?)?;
+        for part in records.chunks(PART) {
+            assembly = assembly.into_applied(self.decode(part.iter().cloned())?)?;
+        }
         Ok(Built {
             held,
             resources,
@@ -138,18 +158,18 @@ impl Builder {
     }
 
     /// Decodes all, or tells everything that cannot be.
-    fn decode(
+    fn decode<N: Borrow<ResourceName>>(
         &self,
-        changes: impl IntoIterator<Item = (ResourceName, Option<Arc<[u8]>>)>,
-    ) -> Result<Vec<(ResourceName, Option<Resource>)>, Vec<Fault>> {
+        changes: impl IntoIterator<Item = (N, Option<Arc<[u8]>>)>,
+    ) -> Result<Vec<(N, Option<Resource>)>, Vec<Fault>> {
         let mut decoded = Vec::new();
         let mut faults = Vec::new();
         for (name, content) in changes {
-            match content.map(|content| self.decode_one(&name, &content)) {
+            match content.map(|content| self.decode_one(name.borrow(), &content)) {
                 None => decoded.push((name, None)),
                 Some(Ok(resource)) => decoded.push((name, Some(resource))),
                 Some(Err(message)) => faults.push(Fault {
-                    resource: name,
+                    resource: name.borrow().clone(),
                     message,
                 }),
             }

@@ -168,6 +168,8 @@ impl Member {
             }
             Effect::Swap(snapshot) => {
                 self.surroundings.node.publish(snapshot);
+                // Before the operator knows, who may tell others.
+                self.surroundings.status.fill();
                 self.surroundings.metrics.applied(received.elapsed());
             }
             Effect::ReportApplied(held) => {
@@ -209,7 +211,6 @@ impl Surroundings {
         self.hostnames.follow(&snapshot);
         self.health.follow(&snapshot);
         self.metrics.serving(built);
-        self.status.fill();
         let (zones, resources) = (snapshot.zones.len(), built.resources().len());
         tracing::info!(id = %built.held().id, zones, resources, "serving");
     }

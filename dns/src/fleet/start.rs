@@ -98,6 +98,7 @@ impl Membership {
         metrics.persisted(store.as_ref().and_then(|store| store.kept().held));
         if let Some(built) = subscriber.served() {
             node.publish(built.snapshot());
+            status.fill();
         }
         let surroundings = Surroundings {
             node: node.clone(),

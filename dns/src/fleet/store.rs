@@ -9,6 +9,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use thiserror::Error;
@@ -235,14 +236,14 @@ fn held(epoch: u64, generation: u64, digest: Digest) -> Held {
 fn resources(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
 ) -> Result<ResourceSet, LoadError> {
-    let mut resources = ResourceSet::new();
-    for entry in table.iter()? {
+    let entries = table.iter()?.map(|entry| {
         let (name, content) = entry?;
         let parsed: Result<ResourceName, _> = name.value().parse();
         let parsed = parsed.map_err(|error| LoadError::Content(error.to_string()))?;
-        resources.put(parsed, content.value());
-    }
-    Ok(resources)
+        let content: Arc<[u8]> = content.value().into();
+        Ok((parsed, content))
+    });
+    entries.collect::<Result<ResourceSet, LoadError>>()
 }
 
 /// One transaction, on the disk when this returns.

@@ -225,7 +225,7 @@ pub(crate) fn version(name: &str, document: &Document) -> Arc<PolicyVersion> {
 fn binding(version: &Arc<PolicyVersion>) -> Binding {
     Binding {
         version: Arc::clone(version),
-        record_types: version.policy.record_types().to_vec(),
+        record_types: version.policy.record_types().into(),
         ttl: 30,
         ttl_range: None,
         failback: None,

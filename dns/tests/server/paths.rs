@@ -240,7 +240,7 @@ fn put(zone: &mut ZoneBuilder, owner: &OwnerName, data: &Data) {
         }
         Data::Policy(document) => {
             let version = version(&owner.to_string(), document);
-            let record_types = version.policy.record_types().to_vec();
+            let record_types = version.policy.record_types().into();
             zone.bind(
                 owner,
                 Binding {

@@ -118,7 +118,7 @@ fn snapshot(served: &[(&Case, &Served)]) -> Snapshot {
     for (_, served) in served {
         let binding = Binding {
             version: Arc::clone(&served.version),
-            record_types: served.version.policy.record_types().to_vec(),
+            record_types: served.version.policy.record_types().into(),
             ttl: 30,
             ttl_range: None,
             failback: None,

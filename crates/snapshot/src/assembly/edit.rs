@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::records::remove_all;
+use self::versions::Bindings;
 use super::Assembly;
+use super::held::{Held, Shared};
 use crate::name::OwnerName;
 use crate::record_type::NS;
 use crate::resource::{Content, Fault, Records, Resource, ResourceName, VersionBinding};
@@ -24,16 +26,18 @@ use crate::zone::Zone;
 const NAMED: usize = 3;
 
 /// By name: what it becomes, or `None` for a removal.
-pub(super) type Changes = BTreeMap<ResourceName, Option<Arc<Resource>>>;
+pub(super) type Changes = BTreeMap<Arc<ResourceName>, Option<Resource>>;
 
 /// A change being made.
 pub(super) struct Edit {
     after: Assembly,
     snapshot: Snapshot,
     /// Apexes of zones that nothing makes any longer, with what made them.
-    orphans: BTreeMap<OwnerName, ResourceName>,
+    orphans: BTreeMap<OwnerName, Arc<ResourceName>>,
     /// Apexes of zones at fault, of which nothing more need be said.
     doubtful: BTreeSet<OwnerName>,
+    shared: Shared,
+    bindings: Bindings,
     /// Whether other versions may be served than before.
     versions_changed: bool,
     faults: Vec<Fault>,
@@ -41,19 +45,33 @@ pub(super) struct Edit {
 
 impl Edit {
     /// Makes `changes` to `before`.
-    pub(super) fn make(before: &Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
-        changes.retain(|name, resource| before.resources.get(name) != resource.as_ref());
+    pub(super) fn make(mut before: Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
+        let mut old = Vec::new();
+        changes.retain(|name, resource| {
+            let held = before.resources.get(name);
+            let changes = match (held, resource) {
+                (Some(held), Some(resource)) => !held.is(resource),
+                (held, resource) => held.is_some() || resource.is_some(),
+            };
+            let held = held.filter(|_| changes).cloned();
+            old.extend(held.map(|held| (Arc::clone(name), held)));
+            changes
+        });
         let mut edit = Self {
-            after: before.clone(),
-            snapshot: Snapshot::clone(&before.snapshot),
+            snapshot: Arc::unwrap_or_clone(std::mem::take(&mut before.snapshot)),
+            after: before,
+            shared: Shared::default(),
             orphans: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            bindings: Bindings::default(),
             versions_changed: false,
             faults: Vec::new(),
         };
         edit.check_kinds(&changes);
+        for (name, held) in old {
+            edit.take_out(&name, held);
+        }
         for (name, resource) in &changes {
-            edit.take_out(name);
             edit.store(name, resource.as_ref());
         }
         edit.put_heads(&changes);
@@ -73,7 +91,7 @@ impl Edit {
 
     fn check_kinds(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let fits = |resource: &Arc<Resource>| resource.is_of(name.kind);
+            let fits = |resource: &Resource| resource.is_of(name.kind);
             if !resource.as_ref().is_none_or(fits) {
                 self.fault(name, format!("the content is not that of a {}", name.kind));
             }
@@ -81,35 +99,32 @@ impl Edit {
     }
 
     /// Takes what a resource has given so far out of the zones and indexes.
-    fn take_out(&mut self, name: &ResourceName) {
-        let Some(old) = self.after.resources.get(name).cloned() else {
-            return;
-        };
-        match &*old {
-            Resource::Version(_) | Resource::Check(_) => {}
-            Resource::Zone(head) => {
+    fn take_out(&mut self, name: &Arc<ResourceName>, old: Held) {
+        match old {
+            Held::Whole(old) => {
+                let Resource::Zone(head) = &*old else { return };
                 self.after.heads.remove(&head.apex);
-                self.orphans.insert(head.apex.clone(), name.clone());
+                self.orphans.insert(head.apex.clone(), Arc::clone(name));
                 if let Some(zone) = self.zone_mut(&head.apex) {
                     zone.edit(&head.apex, |node| node.remove(NS));
                 }
             }
-            Resource::Records(records) => {
+            Held::Records(records) => {
                 if let Some(zone) = self.zone_mut(&records.zone) {
                     remove_all(zone, &records.placed);
                 }
-                for binding in bindings(records) {
+                for binding in records.bindings() {
                     self.forget_user(&binding.version, name);
                 }
             }
         }
     }
 
-    fn store(&mut self, name: &ResourceName, resource: Option<&Arc<Resource>>) {
+    fn store(&mut self, name: &Arc<ResourceName>, resource: Option<&Resource>) {
         match resource {
             Some(resource) => {
-                let resource = Arc::clone(resource);
-                self.after.resources.insert(name.clone(), resource);
+                let held = self.shared.hold(resource);
+                self.after.resources.insert(Arc::clone(name), held);
             }
             None => {
                 self.after.resources.remove(name);

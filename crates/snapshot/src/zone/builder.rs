@@ -1,5 +1,7 @@
 //! Zones from data at hand.
 
+use std::sync::Arc;
+
 use super::{Zone, ZoneError};
 use crate::name::OwnerName;
 use crate::policy_version::Binding;
@@ -23,12 +25,16 @@ impl ZoneBuilder {
         Ok(self)
     }
 
-    /// Serves a policy at a name.
+    /// Serves a policy at a name. Names may share a binding.
     ///
     /// # Errors
     /// When the data cannot be there; the zone is unchanged then.
-    pub fn bind(&mut self, name: &OwnerName, binding: Binding) -> Result<&mut Self, ZoneError> {
-        self.0.bind(name, binding)?;
+    pub fn bind(
+        &mut self,
+        name: &OwnerName,
+        binding: impl Into<Arc<Binding>>,
+    ) -> Result<&mut Self, ZoneError> {
+        self.0.bind(name, binding.into())?;
         Ok(self)
     }
 

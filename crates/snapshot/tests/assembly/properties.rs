@@ -293,10 +293,10 @@ fn check_sharing(
     for (name, resource) in world {
         if let (Resource::Version(old), Some(Resource::Version(new))) =
             (resource, after.resource(name))
-            && old == new
+            && *old == new
             && let Some(Resource::Version(held)) = before.resource(name)
         {
-            prop_assert!(Arc::ptr_eq(held, new), "{name}");
+            prop_assert!(Arc::ptr_eq(&held, &new), "{name}");
         }
     }
     Ok(())

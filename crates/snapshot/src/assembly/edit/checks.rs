@@ -21,7 +21,7 @@ impl Edit {
         let mut checks: BTreeMap<String, Arc<Check>> = checks.collect();
         for (name, resource) in changes.iter().filter(|(name, _)| of_checks(name.kind)) {
             let id = format!("{}/{}", name.namespace, name.name);
-            match resource.as_deref() {
+            match resource {
                 Some(Resource::Check(check)) => checks.insert(id, Arc::clone(check)),
                 // Content of another kind is said to be at fault.
                 Some(_) | None => checks.remove(&id),

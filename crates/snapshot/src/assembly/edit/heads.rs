@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Changes, Edit, list};
+use super::{Changes, Edit, Held, list};
 use crate::name::OwnerName;
 use crate::node::Node;
 use crate::record_type::{NS, SOA};
@@ -12,7 +12,7 @@ use crate::zone::Zone;
 impl Edit {
     pub(super) fn put_heads(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let Some(Resource::Zone(head)) = resource.as_deref() else {
+            let Some(Resource::Zone(head)) = resource else {
                 continue;
             };
             if let Some(other) = self.after.heads.get(&head.apex) {
@@ -20,7 +20,7 @@ impl Edit {
                 self.fault(name, message);
                 continue;
             }
-            self.after.heads.insert(head.apex.clone(), name.clone());
+            self.after.heads.insert(head.apex.clone(), Arc::clone(name));
             self.orphans.remove(&head.apex);
             if let Err(message) = self.put_head(head) {
                 self.fault(name, message);
@@ -74,9 +74,9 @@ impl Edit {
     /// fault pays for.
     fn records_in(&self, apex: &OwnerName) -> impl Iterator<Item = &ResourceName> {
         let resources = self.after.resources.iter();
-        resources.filter_map(move |(name, resource)| match &**resource {
-            Resource::Records(records) if records.zone == *apex && !records.placed.is_empty() => {
-                Some(name)
+        resources.filter_map(move |(name, held)| match held {
+            Held::Records(records) if *records.zone == *apex && !records.placed.is_empty() => {
+                Some(&**name)
             }
             _ => None,
         })

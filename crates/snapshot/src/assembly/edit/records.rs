@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::versions::{alien_type, bound};
+use super::super::held::{HeldContent, HeldPlaced};
+use super::versions::alien_type;
 use super::{Changes, Edit, bindings};
 use crate::name::OwnerName;
 use crate::policy_version::PolicyVersion;
@@ -12,7 +13,7 @@ use crate::zone::Zone;
 impl Edit {
     pub(super) fn put_records(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let Some(Resource::Records(records)) = resource.as_deref() else {
+            let Some(Resource::Records(records)) = resource else {
                 continue;
             };
             for binding in bindings(records) {
@@ -46,7 +47,8 @@ impl Edit {
                 zone.map(|zone| zone.insert(owner, set.clone()))
             }
             Content::Policy(binding) => {
-                let bound = bound(binding, &self.version_of(binding, owner)?);
+                let version = self.version_of(binding, owner)?;
+                let bound = self.bindings.bound(binding, &version);
                 self.zone_mut(apex).map(|zone| zone.bind(owner, bound))
             }
         };
@@ -60,24 +62,24 @@ impl Edit {
         owner: &OwnerName,
     ) -> Result<Arc<PolicyVersion>, String> {
         let name = &binding.version;
-        let Some(Resource::Version(version)) = self.after.resources.get(name).map(|r| &**r) else {
+        let Some(version) = self.held_version(name) else {
             return Err(format!("{owner} serves {name}, which does not exist"));
         };
-        match alien_type(binding, version) {
+        match alien_type(binding, &version) {
             Some(alien) => Err(format!(
                 "{owner} serves type {alien}, which {name} does not have"
             )),
-            None => Ok(Arc::clone(version)),
+            None => Ok(version),
         }
     }
 }
 
 /// Takes everything that was placed out of a zone.
-pub(super) fn remove_all(zone: &mut Zone, placed: &[Placed]) {
-    for Placed { owner, content } in placed {
+pub(super) fn remove_all(zone: &mut Zone, placed: &[HeldPlaced]) {
+    for HeldPlaced { owner, content } in placed {
         zone.edit(owner, |node| match content {
-            Content::Static(set) => node.remove(set.record_type),
-            Content::Policy(binding) => node.unbind(&binding.record_types),
+            HeldContent::Static(set) => node.remove(set.record_type),
+            HeldContent::Policy(binding) => node.unbind(&binding.record_types),
         });
     }
 }

@@ -1,11 +1,13 @@
 //! Policy versions and who serves them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Changes, Edit, list};
+use super::super::held::{HeldContent, HeldPlaced};
+use super::{Changes, Edit, Held, list};
 use crate::map::CowMap;
-use crate::policy_version::{Binding, PolicyVersion};
-use crate::resource::{Content, Placed, Resource, ResourceName, VersionBinding};
+use crate::policy_version::{Binding, PolicyVersion, RecordTypes};
+use crate::resource::{Resource, ResourceName, VersionBinding};
 
 impl Edit {
     /// Leads the resources that serve a changed version, and do not change
@@ -16,7 +18,7 @@ impl Edit {
                 continue;
             };
             self.versions_changed = true;
-            match resource.as_deref() {
+            match resource {
                 Some(Resource::Version(version)) => {
                     for user in users.keys() {
                         self.rebind(user, name, version);
@@ -26,19 +28,21 @@ impl Edit {
                 Some(_) => {}
                 None => self.fault(
                     name,
-                    format!("cannot go: {} still serves it", list(users.keys())),
+                    format!(
+                        "cannot go: {} still serves it",
+                        list(users.keys().map(|user| &**user))
+                    ),
                 ),
             }
         }
     }
 
     fn rebind(&mut self, user: &ResourceName, name: &ResourceName, version: &Arc<PolicyVersion>) {
-        let user_resource = self.after.resources.get(user).cloned();
-        let Some(Resource::Records(records)) = user_resource.as_deref() else {
+        let Some(Held::Records(records)) = self.after.resources.get(user).cloned() else {
             return;
         };
-        for Placed { owner, content } in &records.placed {
-            let Content::Policy(binding) = content else {
+        for HeldPlaced { owner, content } in &records.placed {
+            let HeldContent::Policy(binding) = content else {
                 continue;
             };
             if binding.version != *name {
@@ -48,21 +52,22 @@ impl Edit {
                 let message = format!("no longer has type {alien}, which {user} serves at {owner}");
                 self.fault(name, message);
             }
+            let bound = self.bindings.bound(binding, version);
             if let Some(zone) = self.zone_mut(&records.zone) {
                 zone.edit(owner, |node| {
                     node.unbind(&binding.record_types);
-                    node.bind(bound(binding, version));
+                    node.bind(bound);
                 });
             }
         }
     }
 
-    pub(super) fn remember_user(&mut self, version: &ResourceName, user: &ResourceName) {
+    pub(super) fn remember_user(&mut self, version: &ResourceName, user: &Arc<ResourceName>) {
         if let Some(users) = self.after.users.get_mut(version) {
-            users.insert(user.clone(), ());
+            users.insert(Arc::clone(user), ());
         } else {
-            let users = CowMap::from_iter([(user.clone(), ())]);
-            self.after.users.insert(version.clone(), users);
+            let users = CowMap::from_iter([(Arc::clone(user), ())]);
+            self.after.users.insert(Arc::new(version.clone()), users);
             self.versions_changed = true;
         }
     }
@@ -79,27 +84,61 @@ impl Edit {
     }
 
     pub(super) fn served_versions(&self) -> Vec<Arc<PolicyVersion>> {
-        let resources = &self.after.resources;
-        let served = self
-            .after
-            .users
-            .keys()
-            .filter_map(|name| resources.get(name));
-        let versions = served.filter_map(|resource| match &**resource {
-            Resource::Version(version) => Some(Arc::clone(version)),
-            _ => None,
-        });
-        versions.collect()
+        let served = self.after.users.keys();
+        served.filter_map(|name| self.held_version(name)).collect()
+    }
+
+    /// The version of that name, if there is one.
+    pub(super) fn held_version(&self, name: &ResourceName) -> Option<Arc<PolicyVersion>> {
+        match self.after.resources.get(name)? {
+            Held::Whole(resource) => match &**resource {
+                Resource::Version(version) => Some(Arc::clone(version)),
+                _ => None,
+            },
+            Held::Records(_) => None,
+        }
     }
 }
 
-pub(super) fn bound(binding: &VersionBinding, version: &Arc<PolicyVersion>) -> Binding {
-    Binding {
-        version: Arc::clone(version),
-        record_types: binding.record_types.clone(),
-        ttl: binding.ttl,
-        ttl_range: binding.ttl_range,
-        failback: binding.failback.clone(),
+/// Bindings that were made in an edit, so that names which are served alike
+/// share one. What has a state of its own is not shared.
+#[derive(Default)]
+pub(super) struct Bindings(HashMap<Alike, Arc<Binding>>);
+
+/// What bindings have in common that are shared: the address of the version,
+/// types, TTL, limits of the TTL.
+type Alike = (usize, RecordTypes, u32, Option<(u32, u32)>);
+
+impl Bindings {
+    pub(super) fn bound(
+        &mut self,
+        binding: &VersionBinding,
+        version: &Arc<PolicyVersion>,
+    ) -> Arc<Binding> {
+        let VersionBinding {
+            version: _,
+            record_types,
+            ttl,
+            ttl_range,
+            failback,
+        } = binding;
+        let record_types = RecordTypes::from_slice(record_types);
+        let make = |record_types| {
+            Arc::new(Binding {
+                version: Arc::clone(version),
+                record_types,
+                ttl: *ttl,
+                ttl_range: *ttl_range,
+                failback: failback.clone(),
+            })
+        };
+        if failback.is_some() {
+            return make(record_types);
+        }
+        let address = Arc::as_ptr(version).addr();
+        let alike = (address, record_types.clone(), *ttl, *ttl_range);
+        let shared = self.0.entry(alike).or_insert_with(|| make(record_types));
+        Arc::clone(shared)
     }
 }
 
