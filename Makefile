@@ -34,6 +34,8 @@ ifeq ($(SUITE),health)
   export WATERSHED_ENDPOINTS ?= 5000
   export WATERSHED_CHECKERS ?= 10
 endif
+# Where cargo puts the programs of that profile.
+E2E_TARGET := $(or $(CARGO_TARGET_DIR),target)/$(if $(E2E_PROFILE),release,debug)
 # The development cluster to start or end.
 NAME ?= dev
 
@@ -136,7 +138,9 @@ e2e: export RUST_TEST_THREADS ?= 3
 # What went wrong is the last thing that a test says, not the first of a hundred
 # lines.
 e2e: export RUST_LIB_BACKTRACE := 0
-e2e: e2e-tools e2e-binaries ## Tests against a real control plane (SUITE=NAME for one suite)
+# Only pods need root and images.
+e2e: e2e-tools $(if $(filter node chart,$(SUITE)),node-tools) e2e-binaries $(if $(filter chart,$(SUITE)),e2e-images)
+e2e: ## Tests against a real control plane (SUITE=NAME for one suite)
 	$(CARGO) test $(PACKAGES) $(E2E_PROFILE) --no-fail-fast $(SUITE:%=--test %)
 
 .PHONY: bench
@@ -155,9 +159,14 @@ bench-propagation: ## A change on its way to 1,000 pods, among 100,000 records (
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster
-dev-cluster: e2e-tools ## Start etcd, API server and controllers (NAME=dev OLDEST=1)
+dev-cluster: e2e-tools $(if $(NODE),node-tools) ## Start etcd, API server and controllers (NAME=dev OLDEST=1), with NODE=2 two nodes
 	@$(BUILD_FOR_TESTS) --bin watershed-e2e
-	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest)
+	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest) $(if $(NODE),--nodes $(NODE))
+
+.PHONY: dev-images
+dev-images: e2e-images ## Import the images into its nodes (NAME=dev)
+	@$(BUILD_FOR_TESTS) --bin watershed-e2e
+	@target/debug/watershed-e2e dev-cluster import --name $(NAME) target/debug/images/*.tar
 
 .PHONY: dev-cluster-down
 dev-cluster-down: ## End it (NAME=dev)
@@ -169,6 +178,11 @@ dev-fleet: e2e-binaries ## Run operator and three nodes beside it, until Ctrl-C 
 	@$(BUILD_FOR_TESTS) --bin watershed-e2e
 	@target/debug/watershed-e2e dev-fleet --name $(NAME)
 
+.PHONY: node-tools
+node-tools: ## What nodes need: containerd and the like, cluster DNS; root installs what is missing
+	@scripts/node-packages
+	@scripts/e2e-tools coredns pause helm >/dev/null
+
 .PHONY: e2e-tools
 e2e-tools: ## Build the control plane's programs, once: ten minutes
 	@scripts/e2e-tools kube kube-oldest >/dev/null
@@ -176,6 +190,10 @@ e2e-tools: ## Build the control plane's programs, once: ten minutes
 .PHONY: e2e-binaries
 e2e-binaries: ## Build the programs under test: target/debug
 	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
+
+.PHONY: e2e-images
+e2e-images: e2e-binaries ## Images of these, for the nodes of the tests: target/debug/images
+	@IMAGE_PROFILE=debug IMAGE_PROGRAMS=$(E2E_TARGET) IMAGE_OUT=$(E2E_TARGET)/images scripts/images >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built

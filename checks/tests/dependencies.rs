@@ -62,7 +62,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "watershed-snapshot",
         ],
     ),
-    ("watershed-e2e", &["watershed-crd"]),
+    ("watershed-e2e", &["watershed-crd", "watershed-images"]),
     ("watershed-images", &[]),
     (
         "watershed",

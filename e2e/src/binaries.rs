@@ -32,6 +32,29 @@ pub fn cli() -> Result<PathBuf> {
     binary("watershed")
 }
 
+/// Names another directory with the images under test.
+pub const IMAGE_DIR: &str = "WATERSHED_IMAGE_DIR";
+
+/// The images of the three programs, as OCI archives.
+///
+/// # Errors
+/// When one is not built.
+pub fn images() -> Result<Vec<PathBuf>> {
+    let dir = match env::var_os(IMAGE_DIR) {
+        Some(dir) => PathBuf::from(dir),
+        None => built_dir()?.join("images"),
+    };
+    let names = ["watershed-operator", "watershed-dns", "watershed"];
+    let archives = names.map(|name| dir.join(format!("{name}.tar")));
+    if let Some(missing) = archives.iter().find(|archive| !archive.is_file()) {
+        bail!(
+            "{} is not there. Build it: make e2e-images, or name another directory with {IMAGE_DIR}",
+            missing.display()
+        );
+    }
+    Ok(archives.into())
+}
+
 fn binary(name: &str) -> Result<PathBuf> {
     let dir = match env::var_os(BIN_DIR) {
         Some(dir) => PathBuf::from(dir),

@@ -16,17 +16,22 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
+use crate::image;
+use crate::node::{self, GATEWAY, Lan, Node, PAUSE, Site};
 use crate::process::Process;
+use crate::reaper;
 use crate::run_dir;
-use crate::tools::{Tools, repository};
+use crate::tools::{self, Tools, repository};
 use crate::wait::eventually;
 
 mod audit;
@@ -51,13 +56,19 @@ pub const USE_KUBECONFIG: &str = "WATERSHED_E2E_USE_KUBECONFIG";
 /// How long an API server may take until it is ready, on a busy machine.
 const READY: Duration = Duration::from_mins(2);
 
+/// Archives of images, below the cluster's directory.
+const IMAGES: &str = "images";
+
 /// Other programs may take a port between its choice and its use.
 const START_ATTEMPTS: usize = 4;
 
 /// A control plane, or the cluster that the environment names.
 pub struct Cluster {
     dir: PathBuf,
+    // These end in this order.
+    nodes: Vec<Node>,
     plane: Option<ControlPlane>,
+    lan: Option<Lan>,
     kubectl: PathBuf,
     kubeconfig: PathBuf,
     client: Client,
@@ -87,16 +98,30 @@ impl Cluster {
     }
 
     async fn try_start(options: &Options) -> Result<Self> {
+        ensure!(
+            options.nodes == 0 || options.controller_manager,
+            "nodes need controllers, see Options::controller_manager"
+        );
         let tools = Tools::find(options.version)?;
         let dir = run_dir::new_dir(&options.name)?;
         eprintln!("{}: logs in {}", options.name, dir.display());
-        let plane = ControlPlane::start(&tools, &dir, options)?;
+        let lan = if options.nodes > 0 {
+            node::check_privileges()?;
+            fs::create_dir(dir.join(IMAGES))?;
+            reaper::remove_dir(&dir.join(IMAGES))?;
+            Some(Lan::new()?)
+        } else {
+            None
+        };
+        let plane = ControlPlane::start(&tools, &dir, options, lan.as_ref())?;
         let kubeconfig = dir.join("admin.kubeconfig");
         kubeconfig::write(&kubeconfig, &plane.admin()?)?;
         let client = client_of(&kubeconfig).await?;
         let mut cluster = Self {
             dir,
+            nodes: Vec::new(),
             plane: Some(plane),
+            lan,
             kubectl: tools.kubectl(),
             kubeconfig,
             client,
@@ -117,7 +142,34 @@ impl Cluster {
             && let Some(plane) = &mut self.plane
         {
             plane.start_controllers(tools)?;
+            self.switch_on_nodes(tools)?;
             self.controllers_ready().await?;
+        }
+        for node in &self.nodes {
+            node.ready(&self.client).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the nodes and what is only of use with them, and waits for none.
+    fn switch_on_nodes(&mut self, tools: &Tools) -> Result<()> {
+        let (Some(lan), Some(plane)) = (&self.lan, &mut self.plane) else {
+            return Ok(());
+        };
+        plane.start_scheduler(tools)?;
+        plane.start_dns(&tools::coredns()?)?;
+        let pause = self.dir.join(IMAGES).join("pause.tar");
+        image::of_program(PAUSE, &tools::pause()?, &pause)?;
+        let site = Site {
+            tools,
+            dir: &self.dir,
+            lan,
+            pause: &pause,
+        };
+        for number in 1..=self.options.nodes {
+            let (name, address) = (node::node_name(number), node::node_address(number));
+            plane.write_node_credentials(&name, address)?;
+            self.nodes.push(Node::start(&site, number)?);
         }
         Ok(())
     }
@@ -134,7 +186,9 @@ impl Cluster {
         let kubectl = Tools::find(Version::Newest)?.kubectl();
         let cluster = Self {
             dir,
+            nodes: Vec::new(),
             plane: None,
+            lan: None,
             kubectl,
             kubeconfig,
             client,
@@ -168,6 +222,11 @@ impl Cluster {
     /// The directory of this cluster's logs, where a test may put its own files.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The program `kubectl`, for what needs more than arguments.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.kubectl
     }
 
     /// Runs `kubectl` with all rights and returns its standard output.
@@ -220,6 +279,44 @@ impl Cluster {
             .args(args.into_iter().map(Into::into));
         let output = tokio::task::spawn_blocking(move || command.output()).await?;
         output.with_context(|| format!("cannot run {}", self.kubectl.display()))
+    }
+
+    /// Runs `helm` with all rights, at the root of the checkout, and returns its
+    /// standard output.
+    ///
+    /// # Errors
+    /// When it is not built or fails; with what it printed.
+    pub async fn helm(
+        &self,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<String> {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        let shown = args.join(OsStr::new(" "));
+        let mut command = Command::new(tools::helm()?);
+        command.args(args).envs(self.environment());
+        command.current_dir(repository());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "helm {}: {}: {}",
+            shown.display(),
+            output.status,
+            said.trim_end()
+        );
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What programs find this cluster by, with a cache of their own.
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let home = self.dir.join("helm");
+        vec![
+            ("KUBECONFIG", self.kubeconfig.clone()),
+            ("KUBECACHEDIR", self.dir.join("kubectl-cache")),
+            ("HELM_CACHE_HOME", home.join("cache")),
+            ("HELM_CONFIG_HOME", home.join("config")),
+            ("HELM_DATA_HOME", home.join("data")),
+        ]
     }
 
     /// Applies documents of YAML, one after the other but definitions and
@@ -300,6 +397,49 @@ impl Cluster {
         Ok(self.plane()?.api_server())
     }
 
+    /// The nodes; none unless the options ask for them.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The network of the nodes.
+    ///
+    /// # Errors
+    /// When there are no nodes.
+    pub fn lan(&self) -> Result<&Lan> {
+        let lan = self.lan.as_ref();
+        lan.context("this needs a cluster with nodes of its own, see Options::nodes")
+    }
+
+    /// The address of the cluster's DNS, as seen from its network.
+    pub fn dns_address(&self) -> SocketAddr {
+        (GATEWAY, 53).into()
+    }
+
+    /// The directory for archives of images. It is removed with a cluster that
+    /// has nodes.
+    pub fn images(&self) -> PathBuf {
+        self.dir.join(IMAGES)
+    }
+
+    /// Makes the images of OCI archives known to all nodes.
+    ///
+    /// # Errors
+    /// When one cannot be imported.
+    pub fn import(&self, archives: &[PathBuf]) -> Result<()> {
+        thread::scope(|scope| {
+            let imports: Vec<_> = self
+                .nodes
+                .iter()
+                .map(|node| scope.spawn(|| archives.iter().try_for_each(|file| node.import(file))))
+                .collect();
+            imports.into_iter().try_for_each(|import| {
+                let outcome = import.join();
+                outcome.map_err(|_| anyhow!("importing panicked"))?
+            })
+        })
+    }
+
     /// The end of the audit log, for [`Cluster::requests_since`].
     ///
     /// # Errors
@@ -374,8 +514,10 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // Programs first: they hold the files.
+        self.nodes.clear();
         if self.plane.take().is_some() {
             let _ = fs::remove_dir_all(self.dir.join("etcd"));
+            let _ = fs::remove_dir_all(self.images());
             let _ = fs::remove_dir_all(self.dir.join("kubectl-cache"));
         }
     }

@@ -15,7 +15,9 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, setsid};
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
+use watershed_e2e::node::{self, Node};
 use watershed_e2e::tools::Tools;
 use watershed_e2e::{Audit, Cluster, Options, Version, run_dir};
 
@@ -31,6 +33,14 @@ pub(crate) enum Command {
     Down {
         #[command(flatten)]
         name: Name,
+    },
+    /// Make the images of OCI archives known to all nodes of one.
+    Import {
+        #[command(flatten)]
+        name: Name,
+        /// The archives.
+        #[arg(required = true)]
+        archives: Vec<PathBuf>,
     },
     /// List those that run.
     Status,
@@ -70,6 +80,9 @@ pub(crate) struct UpArgs {
     /// The oldest Kubernetes that is supported instead of the newest.
     #[arg(long)]
     oldest: bool,
+    /// So many nodes, on which pods run; this needs root.
+    #[arg(long, default_value_t = 0)]
+    nodes: u8,
 }
 
 impl UpArgs {
@@ -86,6 +99,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::Up(args) => up(&args),
         Command::Down { name } => State::of(&name)?.down(),
+        Command::Import { name, archives } => import(&name, &archives),
         Command::Status => status(),
         Command::Supervise(args) => supervise(&args),
     }
@@ -101,6 +115,9 @@ fn up(args: &UpArgs) -> Result<()> {
     } else {
         // Said before the supervisor would find out.
         Tools::find(args.version())?;
+        if args.nodes > 0 {
+            node::check_privileges()?;
+        }
         state.start(args)?;
         eprintln!(
             "{} is ready, {:.1} s.",
@@ -111,12 +128,45 @@ fn up(args: &UpArgs) -> Result<()> {
     let tools = Tools::find(Version::Newest)?.kubectl();
     let tools = tools.parent().unwrap_or(Path::new(""));
     println!("export KUBECONFIG={}", state.kubeconfig().display());
-    eprintln!("It has Watershed's definitions and no nodes: no pod will run.");
+    match state.machines()? {
+        Some(machines) => introduce(&state.name, &machines),
+        None => eprintln!("It has Watershed's definitions and no nodes: no pod will run."),
+    }
     eprintln!(
         "kubectl, if you have none: export PATH=$PATH:{}",
         tools.display()
     );
     eprintln!("To end it: make dev-cluster-down NAME={}", state.name);
+    Ok(())
+}
+
+/// How to reach what only the cluster's own network reaches.
+fn introduce(name: &str, machines: &Machines) {
+    let network = machines.network.display();
+    eprintln!(
+        "It has Watershed's definitions and {} node(s).",
+        machines.nodes.len()
+    );
+    eprintln!("Nothing is pulled. To import images: make dev-images NAME={name}");
+    eprintln!("Pods and Services are on a network of their own. To run something there:");
+    eprintln!("  nsenter --net={network} dig @10.89.0.1 kubernetes.default.svc.cluster.local");
+}
+
+fn import(name: &Name, archives: &[PathBuf]) -> Result<()> {
+    let state = State::of(name)?;
+    let machines = state.machines()?.filter(|_| state.supervisor().is_some());
+    let machines = machines.with_context(|| {
+        let name = &state.name;
+        format!(
+            "no development cluster {name} with nodes runs: make dev-cluster NAME={name} NODE=1"
+        )
+    })?;
+    for archive in archives {
+        for &node in &machines.nodes {
+            node::import(node, archive)?;
+        }
+        eprintln!("{} is imported.", archive.display());
+    }
     Ok(())
 }
 
@@ -147,6 +197,7 @@ fn supervise(args: &UpArgs) -> Result<()> {
         name: state.name.clone(),
         version: args.version(),
         audit: Audit::Off,
+        nodes: args.nodes,
         ..Options::default()
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -154,12 +205,22 @@ fn supervise(args: &UpArgs) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let cluster = Cluster::start(options).await?;
         // In one step: the file is the sign that all is ready.
+        state.note_machines(&cluster)?;
         let written = state.dir.join("kubeconfig.new");
         fs::copy(cluster.kubeconfig(), &written)?;
         fs::rename(&written, state.kubeconfig())?;
         terminate.recv().await;
         Ok(())
     })
+}
+
+/// How the nodes of a cluster are reached while it runs.
+#[derive(Deserialize, Serialize)]
+struct Machines {
+    /// Their network, for `nsenter`.
+    network: PathBuf,
+    /// Process 1 of each, by its number on this machine.
+    nodes: Vec<u32>,
 }
 
 /// What is known of a cluster.
@@ -189,6 +250,29 @@ impl State {
         self.dir.join("kubeconfig")
     }
 
+    /// What there is beside the control plane, `None` if there are no nodes.
+    fn machines(&self) -> Result<Option<Machines>> {
+        match fs::read(self.dir.join("machines")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            machines => Ok(Some(serde_json::from_slice(&machines?)?)),
+        }
+    }
+
+    fn note_machines(&self, cluster: &Cluster) -> Result<()> {
+        if cluster.nodes().is_empty() {
+            return Ok(());
+        }
+        let first_processes = cluster.nodes().iter().map(Node::first_process);
+        let machines = Machines {
+            network: cluster.lan()?.namespace().path(),
+            nodes: first_processes.collect::<Result<_>>()?,
+        };
+        Ok(fs::write(
+            self.dir.join("machines"),
+            serde_json::to_vec(&machines)?,
+        )?)
+    }
+
     fn log(&self) -> PathBuf {
         self.dir.join("supervisor.log")
     }
@@ -215,14 +299,17 @@ impl State {
     }
 
     fn start(&self, args: &UpArgs) -> Result<()> {
-        match fs::remove_file(self.kubeconfig()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        for former in [self.kubeconfig(), self.dir.join("machines")] {
+            match fs::remove_file(former) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
         }
         let log = File::create(self.log())?;
         let child = Program::new(env::current_exe()?)
             .args(["dev-cluster", "supervise", "--name", &self.name])
             .args(args.oldest.then_some("--oldest"))
+            .args(["--nodes", &args.nodes.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

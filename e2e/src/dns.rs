@@ -7,5 +7,5 @@ mod report;
 mod tests;
 
 pub use load::{Asked, LoadOptions, QueryLoad};
-pub use query::{Question, Reply, ask, ask_tcp};
+pub use query::{Question, Reply, ask, ask_by, ask_stream, ask_tcp};
 pub use report::{Fault, Report, Run};

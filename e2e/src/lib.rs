@@ -12,6 +12,9 @@
 //! - [`enrol`]: what a kubelet would give to nodes that enrol;
 //! - [`endpoint`]: endpoints that answer health checks, and fail as told;
 //! - [`certs`]: certificates for the stream between operator and DNS nodes;
+//! - [`node`]: machines for pods: kubelet, containerd and kube-proxy, each in
+//!   namespaces of its own, on one network with the control plane ([`netns`]);
+//! - [`image`]: images for them;
 //! - [`wait`]: conditions with a deadline, in place of sleeps;
 //! - [`http`]: pages that programs serve about themselves;
 //! - [`binaries`], [`tools`], [`ports`], [`run_dir`]: where things are.
@@ -26,7 +29,11 @@ pub mod dns;
 pub mod endpoint;
 pub mod enrol;
 pub mod fleet;
+mod forward;
 pub mod http;
+pub mod image;
+pub mod netns;
+pub mod node;
 pub mod ports;
 pub mod process;
 mod reaper;

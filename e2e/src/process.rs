@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::netns::Namespace;
 use crate::reaper;
 use crate::wait::eventually;
 
@@ -29,6 +30,7 @@ pub struct Launch {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     log: PathBuf,
+    namespace: Option<Namespace>,
 }
 
 impl Launch {
@@ -41,6 +43,7 @@ impl Launch {
             args: Vec::new(),
             env: Vec::new(),
             log: log.into(),
+            namespace: None,
         }
     }
 
@@ -65,7 +68,21 @@ impl Launch {
         self
     }
 
+    /// Starts it in a network of its own, or in this process's.
+    #[must_use]
+    pub fn within(mut self, namespace: Option<&Namespace>) -> Self {
+        self.namespace = namespace.cloned();
+        self
+    }
+
     fn spawn(&self) -> Result<Child> {
+        match &self.namespace {
+            Some(namespace) => namespace.within(|| self.spawn_here()),
+            None => self.spawn_here(),
+        }
+    }
+
+    fn spawn_here(&self) -> Result<Child> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
         let child = Command::new(&self.program)

@@ -91,6 +91,16 @@ impl Tools {
         self.others.join("kube-controller-manager")
     }
 
+    /// `kube-scheduler`.
+    pub fn scheduler(&self) -> PathBuf {
+        self.others.join("kube-scheduler")
+    }
+
+    /// `kubelet`; `kube-proxy` is beside it.
+    pub fn kubelet(&self) -> PathBuf {
+        self.others.join("kubelet")
+    }
+
     fn check(&self) -> Result<()> {
         for program in [self.api_server.clone(), self.etcd(), self.kubectl()] {
             ensure!(program.is_file(), "{} is not there", program.display());
@@ -105,6 +115,22 @@ impl Tools {
 /// When it is not built.
 pub fn helm() -> Result<PathBuf> {
     Ok(built("helm")?.join("helm"))
+}
+
+/// `coredns`, at the version that `e2e/tools/coredns` pins.
+///
+/// # Errors
+/// When it is not built.
+pub fn coredns() -> Result<PathBuf> {
+    Ok(built("coredns")?.join("coredns"))
+}
+
+/// `pause`, the first process of each pod.
+///
+/// # Errors
+/// When it is not built.
+pub fn pause() -> Result<PathBuf> {
+    Ok(built("pause")?.join("pause"))
 }
 
 fn assets() -> Option<PathBuf> {

@@ -17,6 +17,9 @@ pub struct Options {
     pub crds: bool,
     /// Which requests to record.
     pub audit: Audit,
+    /// How many nodes, see [`crate::node`]. With any, there are a scheduler and
+    /// the cluster's DNS, too, and controllers are needed.
+    pub nodes: u8,
     /// More flags for the API server.
     pub api_server_args: Vec<String>,
 }
@@ -31,6 +34,7 @@ impl Default for Options {
             controller_manager: true,
             crds: true,
             audit: Audit::Writes,
+            nodes: 0,
             api_server_args: Vec::new(),
         }
     }
@@ -46,6 +50,13 @@ impl Options {
             audit: Audit::Off,
             ..Self::default()
         }
+    }
+
+    /// The options with nodes, so that pods run.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: u8) -> Self {
+        self.nodes = nodes;
+        self
     }
 
     /// The options with another name.

@@ -21,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::query::{Question, Reply, any_port};
 use super::report::{Fault, Report};
+use crate::netns::Namespace;
 
 /// Says whether an answer is as it should be, or what is wrong with it.
 type Accept = Arc<dyn Fn(&Asked<'_>, &Reply) -> Result<(), String> + Send + Sync>;
@@ -44,6 +45,7 @@ pub struct LoadOptions {
     rate: u32,
     timeout: Duration,
     accept: Accept,
+    from: Option<Namespace>,
 }
 
 impl LoadOptions {
@@ -56,6 +58,7 @@ impl LoadOptions {
             rate: 200,
             timeout: Duration::from_secs(1),
             accept: Arc::new(|_, reply| has_data(reply)),
+            from: None,
         }
     }
 
@@ -63,6 +66,13 @@ impl LoadOptions {
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
         self.rate = rate.clamp(1, 10_000);
+        self
+    }
+
+    /// Asks from another network than this process's own.
+    #[must_use]
+    pub fn from(mut self, network: &Namespace) -> Self {
+        self.from = Some(network.clone());
         self
     }
 
@@ -111,7 +121,10 @@ impl QueryLoad {
         let answered = Arc::new(AtomicU64::new(0));
         let mut servers = Vec::new();
         for &server in &options.servers {
-            let socket = UdpSocket::bind(any_port(server)).await?;
+            let socket = match &options.from {
+                Some(network) => network.udp(any_port(server))?,
+                None => UdpSocket::bind(any_port(server)).await?,
+            };
             socket.connect(server).await?;
             let stream = Stream {
                 server,

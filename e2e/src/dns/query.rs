@@ -97,6 +97,8 @@ pub struct Reply {
     pub answers: Vec<Record>,
     /// The authority section.
     pub authorities: Vec<Record>,
+    /// The additional section, without EDNS.
+    pub additionals: Vec<Record>,
     /// SCOPE PREFIX-LENGTH, when the answer has the client subnet option.
     pub scope: Option<u8>,
     /// From the question until the answer was read.
@@ -116,6 +118,7 @@ impl Reply {
             truncated: message.metadata.truncation,
             answers: message.answers,
             authorities: message.authorities,
+            additionals: message.additionals,
             scope,
             took,
         }
@@ -154,7 +157,21 @@ fn describe(record: &Record) -> String {
 /// # Errors
 /// When there is no answer in time.
 pub async fn ask(server: SocketAddr, question: &Question, within: Duration) -> Result<Reply> {
-    let answer = timeout(within, ask_udp(server, question)).await;
+    let socket = UdpSocket::bind(any_port(server)).await?;
+    ask_by(&socket, server, question, within).await
+}
+
+/// Asks over UDP, by a socket of one's own.
+///
+/// # Errors
+/// When there is no answer in time.
+pub async fn ask_by(
+    socket: &UdpSocket,
+    server: SocketAddr,
+    question: &Question,
+    within: Duration,
+) -> Result<Reply> {
+    let answer = timeout(within, ask_udp(socket, server, question)).await;
     answer
         .with_context(|| format!("{server} gave no answer in {within:?}"))
         .flatten()
@@ -166,16 +183,18 @@ pub async fn ask(server: SocketAddr, question: &Question, within: Duration) -> R
 /// # Errors
 /// When there is no answer in time.
 pub async fn ask_tcp(server: SocketAddr, question: &Question, within: Duration) -> Result<Reply> {
-    let answer = timeout(within, ask_stream(server, question)).await;
+    let answer = timeout(within, async {
+        ask_stream(TcpStream::connect(server).await?, question).await
+    });
+    let answer = answer.await;
     answer
         .with_context(|| format!("{server} gave no answer in {within:?}"))
         .flatten()
         .with_context(|| format!("asking {server} for {question} over TCP"))
 }
 
-async fn ask_udp(server: SocketAddr, question: &Question) -> Result<Reply> {
+async fn ask_udp(socket: &UdpSocket, server: SocketAddr, question: &Question) -> Result<Reply> {
     let start = Instant::now();
-    let socket = UdpSocket::bind(any_port(server)).await?;
     socket.connect(server).await?;
     let id = random_id();
     socket.send(&question.message(id)?).await?;
@@ -189,9 +208,12 @@ async fn ask_udp(server: SocketAddr, question: &Question) -> Result<Reply> {
     }
 }
 
-async fn ask_stream(server: SocketAddr, question: &Question) -> Result<Reply> {
+/// Asks over a TCP connection of one's own.
+///
+/// # Errors
+/// When it ends before the answer.
+pub async fn ask_stream(mut stream: TcpStream, question: &Question) -> Result<Reply> {
     let start = Instant::now();
-    let mut stream = TcpStream::connect(server).await?;
     let id = random_id();
     let message = question.message(id)?;
     stream.write_u16(u16::try_from(message.len())?).await?;
