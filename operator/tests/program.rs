@@ -247,7 +247,7 @@ fn a_command_line_that_is_wrong_has_another_status() {
         &["run", "--tls-dir", "tls", "--dns-name", "a.example.com"],
         &["run", "--tls-dir", "tls", "--enrol", "a/b=c"],
         &["run", "--enrol", "a/b"],
-        &["certificate", "--out", "certificates"],
+        &["certificate", "--node", "dns-1"],
     ] {
         let output = program.output(command);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
