@@ -209,6 +209,6 @@ pub struct StagePart {
     pub part: u32,
     /// How many parts there are; more than `part`.
     pub parts: u32,
-    /// This part of the difference.
-    pub delta: Delta,
+    /// This part of the difference; shared, for many nodes are sent the same.
+    pub delta: Arc<Delta>,
 }

@@ -1,5 +1,7 @@
 //! A difference in parts.
 
+use std::sync::Arc;
+
 use watershed_snapshot::{Delta, Digest, Held, Term};
 
 use crate::message::StagePart;
@@ -35,7 +37,7 @@ pub fn split(offer: Held, term: Term, base: Option<Digest>, delta: Delta) -> Vec
         base,
         part,
         parts,
-        delta,
+        delta: Arc::new(delta),
     });
     parts.collect()
 }

@@ -58,7 +58,7 @@ impl Incoming {
         let offer = part.offer;
         match self.open(&part, served) {
             Opened::Ready(mut complete, progress) => {
-                complete.add(part.delta);
+                complete.add(Arc::unwrap_or_clone(part.delta));
                 let next = progress.next + 1;
                 if next >= progress.parts {
                     return Taken::All(complete);

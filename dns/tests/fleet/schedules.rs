@@ -6,7 +6,7 @@
 //! restarted from any state that its disk had.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -291,7 +291,7 @@ fn singly(parts: Vec<watershed_proto::StagePart>) -> Vec<watershed_proto::StageP
         };
         let deltas = std::iter::once(removals).chain(puts);
         single.extend(deltas.map(|delta| watershed_proto::StagePart {
-            delta,
+            delta: Arc::new(delta),
             ..part.clone()
         }));
     }

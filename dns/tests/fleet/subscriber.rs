@@ -101,10 +101,10 @@ fn a_difference_is_enough_and_may_come_in_parts() {
         base: Some(first.digest()),
         part,
         parts: count,
-        delta: watershed_snapshot::Delta {
+        delta: Arc::new(watershed_snapshot::Delta {
             put: vec![put],
             remove: Vec::new(),
-        },
+        }),
     });
     let effects = stage_all(&mut node, parts.collect());
     assert_eq!(said(effects), NodeMessage::Staged(offer));
@@ -161,7 +161,7 @@ fn a_part_that_is_missing_is_noticed_and_said_once() {
             base: None,
             part,
             parts: 4,
-            delta: watershed_snapshot::Delta::default(),
+            delta: Arc::default(),
         })
     };
     assert!(node.handle(part(0)).is_empty());
@@ -181,7 +181,7 @@ fn parts_of_two_offers_are_not_mixed() {
             base: None,
             part,
             parts: 2,
-            delta: ResourceSet::new().diff(to),
+            delta: Arc::new(ResourceSet::new().diff(to)),
         })
     };
     let (first, second) = (held(1, 1, &one), held(1, 2, &two));

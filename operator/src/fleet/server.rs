@@ -72,9 +72,13 @@ where
     let enrolment = EnrolmentServer::new(enrolment)
         .max_decoding_message_size(ENROL_LIMIT)
         .max_encoding_message_size(ENROL_LIMIT);
-    let service = FleetServer::new(Service { hub, shutdown })
-        .max_decoding_message_size(MESSAGE_LIMIT)
-        .max_encoding_message_size(MESSAGE_LIMIT);
+    let service = FleetServer::new(Service {
+        hub,
+        parts: stream::Parts::default(),
+        shutdown,
+    })
+    .max_decoding_message_size(MESSAGE_LIMIT)
+    .max_encoding_message_size(MESSAGE_LIMIT);
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
@@ -89,6 +93,7 @@ where
 
 struct Service {
     hub: Hub,
+    parts: stream::Parts,
     shutdown: CancellationToken,
 }
 
@@ -119,7 +124,11 @@ impl Fleet for Service {
                 let hub = self.hub.clone();
                 let shutdown = self.shutdown.clone();
                 tokio::spawn(stream::read(hub, id, inbound, closed, shutdown));
-                Ok(Response::new(stream::write(&self.hub, end)))
+                Ok(Response::new(stream::write(
+                    &self.hub,
+                    end,
+                    self.parts.clone(),
+                )))
             }
         }
     }

@@ -211,10 +211,10 @@ impl TryFrom<wire::Stage> for StagePart {
             base,
             part: stage.part,
             parts: stage.parts,
-            delta: Delta {
+            delta: Arc::new(Delta {
                 put: puts(stage.put, "Stage.put.name")?,
                 remove: names_of(&stage.remove, "Stage.remove")?,
-            },
+            }),
         })
     }
 }

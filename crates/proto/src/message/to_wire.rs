@@ -24,7 +24,7 @@ impl From<NodeMessage> for wire::FromNode {
             }),
             NodeMessage::Nack(nack) => Body::Nack(nack.into()),
             NodeMessage::Recalled(resources) => Body::Recalled(wire::Recalled {
-                resources: puts(resources),
+                resources: puts(&resources),
             }),
             NodeMessage::Heartbeat => Body::Heartbeat(wire::Heartbeat {}),
             NodeMessage::HealthReport { reports, whole } => {
@@ -184,7 +184,7 @@ impl From<StagePart> for wire::Stage {
             parts,
             delta,
         } = stage;
-        let Delta { put, remove } = delta;
+        let Delta { put, remove } = &*delta;
         Self {
             id: Some(offer.id.into()),
             term: term.0,
@@ -193,7 +193,7 @@ impl From<StagePart> for wire::Stage {
             part,
             parts,
             put: puts(put),
-            remove: texts(&remove),
+            remove: texts(remove),
         }
     }
 }
@@ -208,8 +208,8 @@ fn holdings(held: Vec<(ResourceName, Digest)>) -> wire::Holdings {
     }
 }
 
-fn puts(resources: Vec<(ResourceName, Arc<[u8]>)>) -> Vec<wire::Put> {
-    let puts = resources.into_iter().map(|(name, content)| wire::Put {
+fn puts(resources: &[(ResourceName, Arc<[u8]>)]) -> Vec<wire::Put> {
+    let puts = resources.iter().map(|(name, content)| wire::Put {
         name: name.to_string(),
         content: content.to_vec(),
     });

@@ -130,7 +130,7 @@ fn stages() -> impl Strategy<Value = StagePart> {
             base,
             part,
             parts: part + after,
-            delta,
+            delta: Arc::new(delta),
         },
     )
 }

@@ -11,6 +11,7 @@ mod node;
 mod nodes;
 mod offer;
 mod offering;
+mod prepared;
 mod progress;
 mod queries;
 mod restore;
@@ -27,6 +28,7 @@ use self::desired::Desired;
 use self::ledger::{Ledger, Outcome};
 use self::node::Node;
 use self::offer::Offers;
+use self::prepared::Prepared;
 use self::progress::{Carried, Tally};
 use self::restore::Restoring;
 use crate::fleet::config::Config;
@@ -42,6 +44,7 @@ pub struct Publisher {
     desired: Desired,
     wanted: BTreeSet<ResourceName>,
     offers: Offers,
+    prepared: Prepared,
     nodes: BTreeMap<NodeName, Node>,
     /// How many nodes there were under the former leader; 0 once as many have
     /// come, or those that have not are stale.
@@ -85,6 +88,7 @@ impl Publisher {
             phase: Phase::Reading,
             wanted: BTreeSet::new(),
             offers: Offers::default(),
+            prepared: Prepared::default(),
             nodes: BTreeMap::new(),
             expected: 0,
             streams: HashMap::new(),

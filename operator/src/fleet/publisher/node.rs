@@ -126,6 +126,11 @@ impl Node {
         self.stream().is_some() && !self.lagging && self.rejection.is_none()
     }
 
+    /// Whether it builds a state.
+    pub(super) fn is_staging(&self) -> bool {
+        matches!(self.work, Work::Staging { .. })
+    }
+
     /// Since when it owes an answer.
     pub(super) fn owes_since(&self) -> Option<Instant> {
         match &self.work {
@@ -195,8 +200,11 @@ impl Rejection {
 
 /// How a node comes to a target.
 pub(super) enum Way {
-    /// By this difference to what it serves; `None`: to nothing at all.
-    Delta(Option<Digest>, Delta),
+    /// From a state that is known, and that others may serve as well; `None`:
+    /// from nothing at all.
+    From(Option<ResourceSet>),
+    /// By this difference to what it serves, of which this is the digest.
+    Delta(Digest, Delta),
     /// It must first say what it holds in these buckets.
     Ask(Vec<u8>),
 }
@@ -205,7 +213,7 @@ impl Node {
     /// How this node comes to `target`.
     pub(super) fn way_to(&self, target: &ResourceSet) -> Way {
         match (&self.knowledge, self.held) {
-            (Knowledge::Set(set), _) => Way::Delta(Some(set.digest()), set.diff(target)),
+            (Knowledge::Set(set), _) => Way::From(Some(set.clone())),
             (Knowledge::Buckets { digests, holdings }, Some(held)) => {
                 let differing = differing(digests, target);
                 let unknown = differing
@@ -213,12 +221,12 @@ impl Node {
                     .filter(|bucket| !holdings.contains_key(bucket));
                 let ask: Vec<u8> = unknown.copied().collect();
                 if ask.is_empty() {
-                    Way::Delta(Some(held.digest), delta(&differing, holdings, target))
+                    Way::Delta(held.digest, delta(&differing, holdings, target))
                 } else {
                     Way::Ask(ask)
                 }
             }
-            _ => Way::Delta(None, ResourceSet::new().diff(target)),
+            _ => Way::From(None),
         }
     }
 }

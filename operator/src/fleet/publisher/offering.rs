@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use watershed_proto::{OperatorMessage, split};
-use watershed_snapshot::{Delta, Digest, Held, ResourceSet};
+use watershed_snapshot::{Held, ResourceSet};
 
 use super::Publisher;
-use super::node::{Rejection, Way, Work};
+use super::node::{Node, Rejection, Way, Work};
 use super::offer::{Offer, OfferState};
 use crate::fleet::event::Action;
 use crate::fleet::{NodeName, StreamId};
@@ -207,24 +207,29 @@ impl Publisher {
             sent.push((stream, way));
         }
         for (stream, way) in sent {
-            self.go(stream, way, offer.held);
+            self.go(stream, way, &offer);
+        }
+        if !self.nodes.values().any(Node::is_staging) {
+            self.prepared.forget();
         }
         if changed {
             self.change();
         }
     }
 
-    fn go(&mut self, stream: StreamId, way: Way, offer: Held) {
-        let messages = match way {
-            Way::Ask(buckets) => inquiries(&buckets),
-            Way::Delta(base, delta) => self.parts(offer, base, delta),
+    fn go(&mut self, stream: StreamId, way: Way, offer: &Offer) {
+        let term = self.ledger.term;
+        let parts = match way {
+            Way::Ask(buckets) => return self.send(stream, inquiries(&buckets)),
+            Way::From(base) => {
+                let digest = base.as_ref().map(ResourceSet::digest);
+                let delta = || base.unwrap_or_default().diff(&offer.set);
+                self.prepared.parts((offer.held, term), digest, delta)
+            }
+            Way::Delta(base, delta) => split(offer.held, term, Some(base), delta),
         };
-        self.send(stream, messages);
-    }
-
-    fn parts(&self, offer: Held, base: Option<Digest>, delta: Delta) -> Vec<OperatorMessage> {
-        let parts = split(offer, self.ledger.term, base, delta);
-        parts.into_iter().map(OperatorMessage::Stage).collect()
+        let messages = parts.into_iter().map(OperatorMessage::Stage);
+        self.send(stream, messages.collect());
     }
 }
 
@@ -239,9 +244,9 @@ impl Way {
                     .collect(),
                 since: now,
             },
-            Self::Delta(base, _) => Work::Staging {
+            Self::From(_) | Self::Delta(..) => Work::Staging {
                 offer: *offer,
-                full: base.is_none(),
+                full: matches!(self, Self::From(None)),
                 since: now,
             },
         }

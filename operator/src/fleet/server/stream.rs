@@ -1,10 +1,12 @@
 //! The two directions of a node's stream.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
@@ -16,6 +18,34 @@ use crate::fleet::{Ending, StreamId};
 
 /// A node that was silent for so many heartbeats is gone.
 const MISSED_HEARTBEATS: u32 = 3;
+
+/// Parts of states that are on their way to nodes at a time. Each is turned
+/// into octets just before it is sent, and a part takes some MiB then: a
+/// thousand nodes that come with nothing are filled some dozens at a time.
+const PARTS_AT_ONCE: usize = 64;
+
+/// A part waits no longer than this for others: nodes that do not read hold up
+/// nobody.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The parts of states on their way to all nodes.
+#[derive(Clone)]
+pub(super) struct Parts(Arc<Semaphore>);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(PARTS_AT_ONCE)))
+    }
+}
+
+impl Parts {
+    /// The turn of one part, which ends when the turn is dropped; `None` when
+    /// it goes without one.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.0).acquire_owned();
+        tokio::time::timeout(PATIENCE, turn).await.ok()?.ok()
+    }
+}
 
 /// A message of a node, checked.
 pub(super) fn decode(message: FromNode) -> Result<NodeMessage, Status> {
@@ -65,11 +95,19 @@ struct Writer {
     end: LineEnd,
     pending: VecDeque<OperatorMessage>,
     heartbeats: Interval,
+    parts: Parts,
+    /// Of the part that was sent last, until the node has read it but for
+    /// what the connection holds.
+    turn: Option<OwnedSemaphorePermit>,
     ended: bool,
 }
 
 /// The stream to a node that the hub has taken in.
-pub(super) fn write(hub: &Hub, end: LineEnd) -> BoxStream<'static, Result<ToNode, Status>> {
+pub(super) fn write(
+    hub: &Hub,
+    end: LineEnd,
+    parts: Parts,
+) -> BoxStream<'static, Result<ToNode, Status>> {
     let mut heartbeats = tokio::time::interval(hub.config().publisher.heartbeat);
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeats.reset();
@@ -78,6 +116,8 @@ pub(super) fn write(hub: &Hub, end: LineEnd) -> BoxStream<'static, Result<ToNode
         end,
         pending: VecDeque::new(),
         heartbeats,
+        parts,
+        turn: None,
         ended: false,
     };
     stream::unfold(writer, |mut writer| async move {
@@ -89,8 +129,12 @@ pub(super) fn write(hub: &Hub, end: LineEnd) -> BoxStream<'static, Result<ToNode
 
 impl Writer {
     async fn next(&mut self) -> Option<Result<OperatorMessage, Status>> {
+        self.turn = None;
         loop {
             if let Some(message) = self.pending.pop_front() {
+                if matches!(message, OperatorMessage::Stage(_)) {
+                    self.turn = self.parts.turn().await;
+                }
                 self.heartbeats.reset();
                 return Some(Ok(message));
             }
