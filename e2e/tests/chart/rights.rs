@@ -232,9 +232,10 @@ async fn tenants_stay_at_home(site: &Site, dns: SocketAddr) -> Result<()> {
         .await?;
     let file = site.cluster.dir().join("attempts.yaml");
     std::fs::write(&file, ATTEMPTS)?;
-    let visits = match site.owns_nodes_for("that nobody asks for metadata") {
-        true => Some(Visits::open(site)?),
-        false => None,
+    let visits = if site.owns_nodes_for("that nobody asks for metadata") {
+        Some(Visits::open(site)?)
+    } else {
+        None
     };
     site.cluster
         .kubectl_as(&mallory, ["apply", "-f", &file.to_string_lossy()])

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use watershed_e2e::dns::{Question, ask_by};
 use watershed_e2e::{Cluster, Options, eventually, image, tools};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a load balancer would have given the Service.

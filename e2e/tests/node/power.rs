@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use watershed_e2e::{Cluster, Options, eventually};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_node_that_is_lost_is_missed_and_comes_back() -> Result<()> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watershed_e2e::dns::{LoadOptions, Question, Reply, ask_by};
-use watershed_e2e::node::{Balancer, Station};
+use watershed_e2e::node::{Balancer, Node, Station};
 use watershed_e2e::{Audit, Cluster, Options, binaries, eventually};
 
 use super::SOON;
@@ -152,7 +152,7 @@ impl Site {
             let port = found["spec"]["healthCheckNodePort"].as_u64();
             let port = port.context("the Service does not keep addresses of clients")?;
             self.give_address(namespace, service, address).await?;
-            let nodes = self.cluster.nodes().iter().map(|node| node.address());
+            let nodes = self.cluster.nodes().iter().map(Node::address);
             let balancer = Balancer::start(
                 self.cluster.lan()?,
                 nodes.collect(),
