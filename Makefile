@@ -82,7 +82,7 @@ images: $(if $(filter debug,$(IMAGE_PROFILE)),,$(CARGO_CYCLONEDX)) ## Build cont
 ##@ Changing it
 
 .PHONY: test
-test: versions fmt-check lint doc unit chart-test deny advisories fuzz e2e ## Everything that CI checks
+test: versions fmt-check lint doc unit chart-test gitops-test deny advisories fuzz e2e ## Everything that CI checks
 	@echo "All checks passed."
 
 .PHONY: versions
@@ -99,10 +99,18 @@ chart-test: ## The chart: linted, rendered, compared; alerts and values checked
 	@scripts/e2e-tools helm >/dev/null
 	$(CARGO) test $(PACKAGES) --test helm
 
+.PHONY: gitops-test
+gitops-test: export WATERSHED_KUBECTL ?= $(shell scripts/e2e-tools --where kube)/kubectl
+gitops-test: export WATERSHED_GITOPS ?= $(shell scripts/e2e-tools --where gitops)/gitops
+gitops-test: ## What Argo CD and Flux make of statuses and of examples/gitops
+	@scripts/e2e-tools kube gitops >/dev/null
+	$(CARGO) build $(PACKAGES) --test gitops --bin watershed
+	$(CARGO) test $(PACKAGES) --test gitops
+
 .PHONY: lint
 lint: ## Clippy without warnings
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
-	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm -- -D warnings
+	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm --test gitops -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -9,6 +9,7 @@
 
 mod cluster;
 mod health;
+mod statuses;
 
 use serde_json::json;
 use watershed_operator::object::ObjectKind::{
