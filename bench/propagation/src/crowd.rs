@@ -33,8 +33,9 @@ pub(crate) struct Reached {
     pub(crate) first: Duration,
     /// When the last pod was there.
     pub(crate) last: Duration,
-    /// What all of them have received since the former milestone, in octets of
-    /// messages, without the framing of HTTP/2 and TLS.
+    /// For [`Milestone::Applied`]: what all of them have received since the
+    /// former generation, in octets of messages, without the framing of HTTP/2
+    /// and TLS.
     pub(crate) octets: usize,
 }
 

@@ -84,12 +84,17 @@ async fn measure(args: &Args) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let mut operator = Operator::start(directory.path(), &mut content).await?;
     let mut crowd = Crowd::start(args.pods, &operator)?;
+    eprintln!("first load");
     first_load(&operator, &mut crowd, &mut figures).await?;
+    eprintln!("a real node");
     let node = args.node.clone().map_or_else(real::beside, Ok)?;
     let mut node = RealNode::start(&node, &operator, directory.path())?;
     start_of_a_real_node(&mut node, &sizes, &mut figures).await?;
+    eprintln!("edits");
     edits(&operator, &mut crowd, &mut content, &node, &mut figures).await?;
+    eprintln!("verdicts");
     verdicts(&operator, &mut crowd, &mut figures).await?;
+    eprintln!("reconnect");
     operator = storm(operator, &mut crowd, &mut content, &mut figures).await?;
     figures.write(&args.out)?;
     drop(operator);

@@ -100,11 +100,15 @@ impl Board {
         *count += 1;
         if *count == self.pods {
             let first = *first;
+            let octets = match milestone {
+                Milestone::Applied(_) => std::mem::take(&mut state.octets),
+                _ => 0,
+            };
             let reached = Reached {
                 milestone,
                 first,
                 last,
-                octets: std::mem::take(&mut state.octets),
+                octets,
             };
             println!("{}", serde_json::to_string(&reached)?);
         }
