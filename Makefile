@@ -44,10 +44,12 @@ NAME ?= dev
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_CYCLONEDX_VERSION := 0.5.7
+MDBOOK_VERSION := 0.5.4
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watershed/tools
 CARGO_DENY := $(TOOLS)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ := $(TOOLS)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CARGO_CYCLONEDX := $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
+MDBOOK := $(TOOLS)/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 
 # Always the whole workspace: another package set means other unified features
 # and a second build of the dependencies.
@@ -82,7 +84,7 @@ images: $(if $(filter debug,$(IMAGE_PROFILE)),,$(CARGO_CYCLONEDX)) ## Build cont
 ##@ Changing it
 
 .PHONY: test
-test: versions fmt-check lint doc unit chart-test gitops-test deny advisories fuzz e2e ## Everything that CI checks
+test: versions fmt-check lint doc book unit chart-test gitops-test deny advisories fuzz e2e ## Everything that CI checks
 	@echo "All checks passed."
 
 .PHONY: versions
@@ -110,7 +112,7 @@ gitops-test: ## What Argo CD and Flux make of statuses and of examples/gitops
 .PHONY: lint
 lint: ## Clippy without warnings
 	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
-	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm --test gitops -- -D warnings
+	$(CARGO) clippy $(PACKAGES) $(SUITES:%=--test %) --test helm --test gitops --test book -- -D warnings
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -123,6 +125,11 @@ fmt-check:
 .PHONY: doc
 doc: ## Build the API documentation without warnings: target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps
+
+.PHONY: book
+book: $(MDBOOK) ## Build the documentation site without warnings or broken links: target/book
+	scripts/book $(MDBOOK)
+	$(CARGO) test $(PACKAGES) --test book
 
 .PHONY: generate
 generate: ## Write generated files anew: crds/, the README's picture, sample outputs
@@ -219,6 +226,9 @@ $(CARGO_FUZZ):
 
 $(CARGO_CYCLONEDX):
 	$(CARGO) install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --root $(TOOLS)/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
+
+$(MDBOOK):
+	$(CARGO) install mdbook --version $(MDBOOK_VERSION) --locked --no-default-features --features search --root $(TOOLS)/mdbook-$(MDBOOK_VERSION)
 
 .PHONY: dig
 dig:

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// Where the repository is on the web.
+pub const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+
 /// Directories that hold what was built or fetched, not what was written.
 const NOT_OURS: [&str; 6] = [
     ".git",

@@ -43,8 +43,10 @@ fn the_copies_in_the_chart_are_those_of_the_repository() -> Result<()> {
 fn the_table_of_values_is_that_of_the_file() -> Result<()> {
     let page = tree::root().join("docs/chart-values.md");
     let wanted = format!(
-        "# Values of the chart\n\nMade from [values.yaml](../charts/watershed/values.yaml) by \
-         `make generate`. How to install: [installation](install.md).\n\n{}",
+        "# Values of the chart\n\nMade from \
+         [values.yaml]({}/blob/main/charts/watershed/values.yaml) by `make generate`. How to \
+         install: [installation](install.md).\n\n{}",
+        tree::REPOSITORY,
         chart::table(&chart::read("values.yaml")?)?
     );
     if env::var_os("WATERSHED_GENERATE").is_some() {

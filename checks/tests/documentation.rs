@@ -13,7 +13,7 @@ fn links_between_pages_lead_somewhere() -> Result<()> {
     let mut broken = Vec::new();
     for path in tree::files_with(&tree::root(), "md")? {
         let page = Page::parse(&fs::read_to_string(&path)?);
-        for link in page.links.iter().filter(|link| is_local(link)) {
+        for link in page.links.iter().filter(|link| is_ours(link)) {
             if !leads_somewhere(&path, link)? {
                 broken.push(format!("{}: {link}", tree::relative(&path)));
             }
@@ -23,10 +23,17 @@ fn links_between_pages_lead_somewhere() -> Result<()> {
     Ok(())
 }
 
-fn is_local(link: &str) -> bool {
-    !["http://", "https://", "mailto:"]
-        .iter()
-        .any(|scheme| link.starts_with(scheme))
+/// Whether a link leads to something in the repository.
+fn is_ours(link: &str) -> bool {
+    let elsewhere = ["http://", "https://", "mailto:"];
+    in_repository(link).is_some() || !elsewhere.iter().any(|scheme| link.starts_with(scheme))
+}
+
+/// The path in the repository of a link by its address, as pages of the book
+/// have them for what is not in the book.
+fn in_repository(link: &str) -> Option<&str> {
+    let path = link.strip_prefix(tree::REPOSITORY)?;
+    (path.strip_prefix("/blob/main/")).or_else(|| path.strip_prefix("/tree/main/"))
 }
 
 fn leads_somewhere(from: &Path, link: &str) -> Result<bool> {
@@ -35,10 +42,13 @@ fn leads_somewhere(from: &Path, link: &str) -> Result<bool> {
         .map_or((link, None), |(f, a)| (f, Some(a)));
     let target = match file {
         "" => from.to_path_buf(),
-        file => from
-            .parent()
-            .context("a page without a directory")?
-            .join(file),
+        file => match in_repository(file) {
+            Some(path) => tree::root().join(path),
+            None => from
+                .parent()
+                .context("a page without a directory")?
+                .join(file),
+        },
     };
     let Some(anchor) = anchor.filter(|_| target.extension().is_some_and(|e| e == "md")) else {
         return Ok(target.exists());
@@ -70,8 +80,34 @@ fn every_page_is_in_its_index() -> Result<()> {
 
 fn pages_in(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = tree::files_with(directory, "md")?;
-    pages.retain(|p| p.parent() == Some(directory) && !p.ends_with("README.md"));
+    let is_index = |page: &Path| page.ends_with("README.md") || page.ends_with("SUMMARY.md");
+    pages.retain(|p| p.parent() == Some(directory) && !is_index(p));
     Ok(pages)
+}
+
+#[test]
+fn every_page_is_in_the_book_once() -> Result<()> {
+    let docs = tree::root().join("docs");
+    let summary = Page::parse(&fs::read_to_string(docs.join("SUMMARY.md"))?);
+    let mut listed: Vec<PathBuf> = summary.links.iter().map(|link| docs.join(link)).collect();
+    listed.sort();
+    let mut pages = tree::files_with(&docs, "md")?;
+    pages.retain(|page| !page.ends_with("SUMMARY.md"));
+    assert_eq!(listed, pages);
+    Ok(())
+}
+
+#[test]
+fn the_book_leads_to_this_repository() -> Result<()> {
+    let book = fs::read_to_string(tree::root().join("book.toml"))?;
+    for (key, path) in [
+        ("git-repository-url", ""),
+        ("edit-url-template", "/edit/main/{path}"),
+    ] {
+        let line = format!("{key} = \"{}{path}\"", tree::REPOSITORY);
+        assert!(book.contains(&line), "book.toml lacks {line}");
+    }
+    Ok(())
 }
 
 #[test]
