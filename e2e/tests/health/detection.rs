@@ -48,6 +48,7 @@ async fn every_failure_is_seen_in_time_and_loses_no_query() -> Result<()> {
             status["targets"]["summary"] == "2/2" && status["failing"].is_null()
         })
         .await?;
+        load.more(100, SOON).await?;
         let report = load.stop().await?;
         let switches = site.switches(&report, &[true, false, true], &[failed, mended])?;
         let [away, back] = switches.as_slice() else {
@@ -89,6 +90,7 @@ async fn when_nothing_is_healthy_all_counts_as_healthy() -> Result<()> {
     site.healthy("AllEndpointsDown").await?;
     site.standby.behave(Behaviour::Well).await?;
     site.answers(false).await?;
+    load.more(100, SOON).await?;
     let report = load.stop().await?;
     site.switches(&report, &[true, false, true, false], &[])?;
     Ok(())

@@ -95,6 +95,7 @@ async fn a_failover_without_an_operator_is_held_when_it_returns() -> Result<()> 
     load.more(site.answers_in(INTERVAL), SOON).await?;
     release(&site).await?;
     site.answers(true).await?;
+    load.more(100, SOON).await?;
     let report = load.stop().await?;
     site.switches(&report, &[true, false, true], &[])?;
     Ok(())

@@ -106,6 +106,7 @@ async fn a_node_starts_while_there_is_no_operator() -> Result<()> {
     shop.fleet.operators[0].process.restart()?;
     shop.serve(2).await?;
     shop.serves_everywhere(2).await?;
+    load.more(300, SOON).await?;
     shop.switched(&load.stop().await?, &[1, 2])
 }
 
