@@ -88,7 +88,9 @@ async fn live(cluster: &Cluster, roles: &OperatorRoles) -> Result<BTreeSet<Reque
 async fn install(cluster: &Cluster) -> Result<()> {
     let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {HOME}}}}}");
     cluster.apply(&namespace).await?;
-    cluster.apply_path(repository().join("deploy")).await
+    let deploy = repository().join("deploy");
+    cluster.apply_path(deploy.join("rbac.yaml")).await?;
+    cluster.apply_path(deploy.join("admission.yaml")).await
 }
 
 fn deployed(file: &str) -> Result<String> {
