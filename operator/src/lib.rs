@@ -1,6 +1,7 @@
 //! The operator: custom resources to a fleet of DNS nodes, and the truth back as status.
 
 pub mod apply;
+mod config_map;
 pub mod control;
 pub mod enrol;
 pub mod explain;

@@ -3,12 +3,12 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use watershed_snapshot::{Digest, Held, SnapshotId, Term};
 
 use super::{ClaimError, GenerationStore, Record, StoreError};
+use crate::config_map;
 use crate::explain::explain;
 use crate::fleet::FleetName;
 
@@ -85,12 +85,7 @@ impl ConfigMapStore {
     /// Writes `object`, if nobody wrote it since it was read. `false`: somebody
     /// did.
     async fn store(&self, fleet: &FleetName, object: &ConfigMap) -> Result<bool, StoreError> {
-        let params = PostParams::default();
-        let written = if object.metadata.resource_version.is_some() {
-            self.api.replace(RECORD_NAME, &params, object).await
-        } else {
-            self.api.create(&params, object).await
-        };
+        let written = config_map::write(&self.api, RECORD_NAME, object).await;
         match written {
             Ok(_) => Ok(true),
             // 409 is both "exists already" and "has changed"; 404 is "was
@@ -145,25 +140,8 @@ impl GenerationStore for ConfigMapStore {
 /// `object`, or a new one, with `record` for `fleet`. All else stays, the
 /// `resourceVersion` too, which makes the write a swap.
 fn with_entry(object: Option<ConfigMap>, fleet: &FleetName, record: &Record) -> ConfigMap {
-    let mut object = object.unwrap_or_else(|| ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(RECORD_NAME.to_owned()),
-            labels: Some(
-                [(
-                    "app.kubernetes.io/managed-by".to_owned(),
-                    "watershed".to_owned(),
-                )]
-                .into(),
-            ),
-            ..ObjectMeta::default()
-        },
-        ..ConfigMap::default()
-    });
-    object
-        .data
-        .get_or_insert_default()
-        .insert(fleet.as_str().to_owned(), encode(record));
-    object
+    let entry = (fleet.as_str(), encode(record));
+    config_map::with_entry(object, RECORD_NAME, entry).0
 }
 
 fn encode(record: &Record) -> String {

@@ -3,10 +3,10 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::TlsError;
+use crate::config_map;
 use crate::explain::explain;
 
 /// Name of the `ConfigMap`, in the operator's own namespace.
@@ -45,12 +45,7 @@ impl KubeConfigMap {
         let Some(object) = with_ca(found, ca) else {
             return Ok(());
         };
-        let params = PostParams::default();
-        if object.metadata.resource_version.is_some() {
-            self.api.replace(CA_CONFIG_MAP, &params, &object).await?;
-        } else {
-            self.api.create(&params, &object).await?;
-        }
+        config_map::write(&self.api, CA_CONFIG_MAP, &object).await?;
         tracing::info!(config_map = CA_CONFIG_MAP, "published the authority");
         Ok(())
     }
@@ -69,26 +64,9 @@ impl CaPublisher for KubeConfigMap {
 }
 
 /// `found`, or a new object, with `ca` in it; `None` when that is so already.
-/// All else stays, the `resourceVersion` too, so that nobody's write is lost.
 fn with_ca(found: Option<ConfigMap>, ca: &str) -> Option<ConfigMap> {
-    let mut object = found.unwrap_or_else(|| ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(CA_CONFIG_MAP.to_owned()),
-            labels: Some(
-                [(
-                    "app.kubernetes.io/managed-by".to_owned(),
-                    "watershed".to_owned(),
-                )]
-                .into(),
-            ),
-            ..ObjectMeta::default()
-        },
-        ..ConfigMap::default()
-    });
-    let former = object
-        .data
-        .get_or_insert_default()
-        .insert(CA.to_owned(), ca.to_owned());
+    let entry = (CA, ca.to_owned());
+    let (object, former) = config_map::with_entry(found, CA_CONFIG_MAP, entry);
     (former.as_deref() != Some(ca)).then_some(object)
 }
 
