@@ -156,6 +156,7 @@ async fn edits(
     let mut octets = Vec::new();
     let before = (Usage::of_self()?, crowd.usage()?);
     for round in 0..ROUNDS {
+        // Each edit is a generation of its own: none waits for the one before.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let number = content.sizes().records / 2 + usize::try_from(round)?;
         let began = process::clock()?;

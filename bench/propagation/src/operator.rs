@@ -181,6 +181,7 @@ impl Successor {
 async fn until(what: &str, patience: Duration, is_so: impl Fn() -> bool) -> Result<()> {
     let looking = async {
         while !is_so() {
+            // The hub has no event for all that is asked here.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

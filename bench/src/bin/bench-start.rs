@@ -123,7 +123,7 @@ fn start(program: &Path, state: &Path, records: usize) -> anyhow::Result<Start> 
     await_answer(&mut node, server, &packet)?;
     let seconds = began.elapsed().as_secs_f64();
     let cpu_seconds = cpu_seconds(node.0.id())?;
-    // What a start leaves behind has time to go.
+    // Memory is read at rest: the allocator gives back what the start used.
     std::thread::sleep(Duration::from_millis(500));
     Ok(Start {
         seconds,
