@@ -41,6 +41,11 @@ pub struct Config {
     /// First pause before a failed step is tried again; doubled each time up
     /// to 64 times itself.
     pub retry: Duration,
+    /// How many nodes catch up at a time: those that come with nothing, or with
+    /// a state that this replica does not know. They are sent up to everything
+    /// there is; the others wait for their turn, so that each is served within
+    /// its deadline and what is on its way stays within bounds.
+    pub catching_up: usize,
     /// How many of the latest states are remembered, to know what a node
     /// holds by its digest alone. States share what they have in common.
     pub remembered: usize,
@@ -61,6 +66,7 @@ impl Default for Config {
             restore_window: Duration::from_secs(3),
             settle: Duration::from_secs(5),
             retry: Duration::from_secs(1),
+            catching_up: 32,
             remembered: 16,
         }
     }

@@ -480,6 +480,37 @@ fn only_what_differs_is_sent_to_a_node_that_was_away() {
 }
 
 #[test]
+fn who_comes_with_nothing_waits_for_a_turn() {
+    let mut world = World::new(6, 1);
+    world.desire(vec![put_zone(), put(0, 0)], |_| true);
+    world.lead(0, 1, |config| config.catching_up = 2);
+    let filled = |world: &World| -> Vec<usize> {
+        let nodes = 0..world.nodes.len();
+        nodes.filter(|node| world.count_puts(*node) > 0).collect()
+    };
+    world.nodes[0].stuck = true;
+    world.nodes[1].stuck = true;
+    world.run(0, Duration::from_secs(100));
+    assert_eq!(
+        filled(&world),
+        [0, 1],
+        "two at a time, and these do not answer"
+    );
+    // One gives up its turn, and the others come one after the other.
+    world.cut(0, true);
+    world.nodes[0].stuck = false;
+    world.settle(0);
+    assert_eq!(with_desired(&world, 0), [0, 2, 3, 4, 5]);
+    // A change goes to all that have caught up at once.
+    edit(&mut world, 0, 1);
+    world.flow();
+    assert_eq!(with_desired(&world, 0), [0, 2, 3, 4, 5]);
+    world.nodes[1].stuck = false;
+    world.run(0, Duration::from_secs(130));
+    assert_eq!(with_desired(&world, 0), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn a_silent_node_stops_counting_and_a_closed_one_soon() {
     let mut world = three_nodes();
     let live = |world: &World| world.progress(0, &record_name(0)).live;

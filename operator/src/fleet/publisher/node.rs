@@ -131,6 +131,27 @@ impl Node {
         matches!(self.work, Work::Staging { .. })
     }
 
+    /// Whether it needs more than the difference between two generations.
+    pub(super) fn is_behind(&self) -> bool {
+        !matches!(self.knowledge, Knowledge::Set(_))
+    }
+
+    /// Whether it is behind, and is being asked for what it holds or sent what
+    /// it lacks.
+    pub(super) fn is_catching_up(&self) -> bool {
+        let has_turn = match &self.work {
+            Work::Inquired { .. } | Work::Staging { .. } => true,
+            Work::Idle => self.has_answered() && self.rejection.is_none(),
+            Work::Staged { .. } | Work::Activating { .. } => false,
+        };
+        self.is_behind() && self.stream().is_some() && has_turn
+    }
+
+    /// Whether it has said what it holds in some buckets.
+    fn has_answered(&self) -> bool {
+        matches!(&self.knowledge, Knowledge::Buckets { holdings, .. } if !holdings.is_empty())
+    }
+
     /// Since when it owes an answer.
     pub(super) fn owes_since(&self) -> Option<Instant> {
         match &self.work {

@@ -166,7 +166,7 @@ impl Publisher {
     }
 
     /// Sends the newest generation to every node that has nothing else to
-    /// answer and does not serve it.
+    /// answer and does not serve it, and whose turn it is.
     pub(super) fn offer_all(&mut self, now: Instant) {
         let Some(offer) = self.offers.current.clone() else {
             return;
@@ -177,6 +177,8 @@ impl Publisher {
         let format = self.desired.format_of_target();
         let mut sent = Vec::new();
         let mut changed = false;
+        let under_way = self.nodes.values().filter(|node| node.is_catching_up());
+        let mut turns = self.config.catching_up.saturating_sub(under_way.count());
         for node in self.nodes.values_mut() {
             let Some(stream) = node.stream() else {
                 continue;
@@ -201,6 +203,12 @@ impl Publisher {
                 Some(rejection) if rejection.is_of_format() => node.rejection = None,
                 Some(rejection) if !rejection.is_over(now, &offer.set) => continue,
                 _ => {}
+            }
+            if node.is_behind() && !node.is_catching_up() {
+                let Some(left) = turns.checked_sub(1) else {
+                    continue;
+                };
+                turns = left;
             }
             let way = node.way_to(&offer.set);
             node.work = way.begins(&offer.held, now);
