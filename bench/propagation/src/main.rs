@@ -91,7 +91,7 @@ async fn measure(args: &Args) -> Result<()> {
     let mut node = RealNode::start(&node, &operator, directory.path())?;
     start_of_a_real_node(&mut node, &sizes, &mut figures).await?;
     eprintln!("edits");
-    edits(&operator, &mut crowd, &mut content, &node, &mut figures).await?;
+    edits(&operator, &mut crowd, &mut content, &mut node, &mut figures).await?;
     eprintln!("verdicts");
     verdicts(&operator, &mut crowd, &mut figures).await?;
     eprintln!("reconnect");
@@ -148,7 +148,7 @@ async fn edits(
     operator: &Operator,
     crowd: &mut Crowd,
     content: &mut Content,
-    node: &RealNode,
+    node: &mut RealNode,
     figures: &mut Figures,
 ) -> Result<()> {
     const ROUNDS: u32 = 5;

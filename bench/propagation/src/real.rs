@@ -23,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct RealNode {
     process: Child,
     address: SocketAddr,
+    /// What it says.
+    log: PathBuf,
 }
 
 /// The program, where it is built together with this one.
@@ -47,6 +49,7 @@ impl RealNode {
     /// When it cannot be started.
     pub(crate) fn start(program: &Path, operator: &Operator, directory: &Path) -> Result<Self> {
         let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let log = directory.join("node.log");
         let process = Command::new(program)
             .args(["--node", "real", "--operator-name", "localhost"])
             .args(["--listen", &address.to_string()])
@@ -56,10 +59,14 @@ impl RealNode {
             .arg(operator.certificates())
             .arg("--state")
             .arg(directory.join("state"))
-            .stderr(File::create(directory.join("node.log"))?)
+            .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| program.display().to_string())?;
-        Ok(Self { process, address })
+        Ok(Self {
+            process,
+            address,
+            log,
+        })
     }
 
     /// What it has used.
@@ -73,9 +80,9 @@ impl RealNode {
     /// Waits until a record answers with this address.
     ///
     /// # Errors
-    /// When it does not within `patience`.
+    /// When it does not within `patience`, or has ended.
     pub(crate) async fn answers(
-        &self,
+        &mut self,
         record: usize,
         address: Ipv4Addr,
         patience: Duration,
@@ -84,6 +91,10 @@ impl RealNode {
         let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         socket.connect(self.address).await?;
         while Instant::now() < end {
+            if let Some(status) = self.process.try_wait()? {
+                let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+                bail!("the real node has ended, {status}: {said}");
+            }
             // A port that nobody listens at yet refuses.
             if let Ok(Some(answer)) = ask(&socket, record).await
                 && answer == address

@@ -247,7 +247,7 @@ impl Contents {
 
 /// The version object that a binding names.
 pub(crate) fn version_key(binding: &VersionBinding) -> ObjectKey {
-    ObjectKey::new(&binding.version.namespace, &binding.version.name)
+    ObjectKey::new(binding.version.namespace(), binding.version.name())
 }
 
 /// The resource of the version of that object name.

@@ -37,9 +37,9 @@ pub fn decode(name: &ResourceName, octets: &[u8]) -> Result<Resource, DecodeErro
             Resource::Check(Arc::new(health_check::read(check)?))
         }
     };
-    let fits = resource.is_of(name.kind);
+    let fits = resource.is_of(name.kind());
     fits.then_some(resource)
-        .ok_or(DecodeError::WrongKind(name.kind))
+        .ok_or(DecodeError::WrongKind(name.kind()))
 }
 
 /// A part that cannot be read.
@@ -106,7 +106,7 @@ fn binding(binding: wire::Binding, path: &str) -> Result<VersionBinding, DecodeE
     } = binding;
     let version = version.parse::<ResourceName>();
     let version = version.map_err(|error| wrong(format!("{path}.version"), error.to_string()))?;
-    if version.kind != ResourceKind::TrafficPolicyVersion {
+    if version.kind() != ResourceKind::TrafficPolicyVersion {
         let problem = format!("{version} is not a version of a policy");
         return Err(wrong(format!("{path}.version"), problem));
     }

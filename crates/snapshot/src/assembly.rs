@@ -1,16 +1,16 @@
 //! Resources put together.
 
+mod assembled;
 mod edit;
-mod held;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::map::CowMap;
-use crate::name::OwnerName;
 use crate::resource::{Fault, Resource, ResourceName};
 use crate::snapshot::Snapshot;
 
-use held::Held;
+pub use assembled::Assembled;
 
 /// Decoded resources and the snapshot that they make.
 ///
@@ -20,12 +20,8 @@ use held::Held;
 /// policy versions that a change does not touch stay the same in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembly {
-    resources: CowMap<Arc<ResourceName>, Held>,
-    /// By apex: the resource that makes the zone.
-    heads: CowMap<OwnerName, Arc<ResourceName>>,
-    /// By version: the resources that serve it. Never empty.
-    users: CowMap<Arc<ResourceName>, CowMap<Arc<ResourceName>, ()>>,
-    snapshot: Arc<Snapshot>,
+    resources: CowMap<ResourceName, Arc<Resource>>,
+    assembled: Assembled,
 }
 
 impl Assembly {
@@ -36,42 +32,48 @@ impl Assembly {
 
     /// The assembly with these resources put (`Some`) or removed (`None`).
     /// Their order does not matter, but that of two changes of one resource
-    /// the later counts. A removal of what is not there changes nothing. Names
-    /// that are shared already stay so.
+    /// the later counts. A removal of what is not there changes nothing.
     ///
     /// # Errors
     /// All faults of the result, when it is not sound: then nothing of the
     /// change is made. A fault is put down to a resource of the change. They
     /// are in the order of the resources.
-    pub fn apply<N: Into<Arc<ResourceName>>>(
+    pub fn apply(
         &self,
-        changes: Vec<(N, Option<Resource>)>,
+        changes: Vec<(ResourceName, Option<Resource>)>,
     ) -> Result<Self, Vec<Fault>> {
-        self.clone().into_applied(changes)
-    }
-
-    /// As [`Assembly::apply`], for one that is not needed any longer: what
-    /// nobody else has is changed where it is.
-    ///
-    /// # Errors
-    /// As for [`Assembly::apply`].
-    pub fn into_applied<N: Into<Arc<ResourceName>>>(
-        self,
-        changes: Vec<(N, Option<Resource>)>,
-    ) -> Result<Self, Vec<Fault>> {
-        let changes = changes.into_iter();
-        let changes = changes.map(|(name, resource)| (name.into(), resource));
-        edit::Edit::make(self, changes.collect())
+        let changes: BTreeMap<_, _> = changes.into_iter().collect();
+        let list = changes.clone().into_iter().collect();
+        let assembled = self.assembled.clone();
+        let assembled = assembled.apply(list, &|name| self.resource(name))?;
+        let mut resources = self.resources.clone();
+        for (name, resource) in changes {
+            let held = resources.get(&name).map(|held| &**held);
+            match resource {
+                // What is the same stays the same in memory.
+                Some(resource) if held == Some(&resource) => {}
+                Some(resource) => {
+                    resources.insert(name, Arc::new(resource));
+                }
+                None => {
+                    resources.remove(&name);
+                }
+            }
+        }
+        Ok(Self {
+            resources,
+            assembled,
+        })
     }
 
     /// What the resources make.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.snapshot
+        self.assembled.snapshot()
     }
 
     /// The resource of that name.
     pub fn resource(&self, name: &ResourceName) -> Option<Resource> {
-        self.resources.get(name).map(Held::resource)
+        self.resources.get(name).map(|held| Resource::clone(held))
     }
 
     /// Number of resources.

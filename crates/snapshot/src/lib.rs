@@ -29,7 +29,7 @@ mod targets;
 mod zone;
 
 pub use adoption::{Adoption, Held, SnapshotId, Term, judge};
-pub use assembly::Assembly;
+pub use assembly::{Assembled, Assembly};
 pub use digest::Digest;
 pub use health::HealthStates;
 pub use map::CowMap;

@@ -1,8 +1,6 @@
 //! The encoded resources of a state, with a digest that a change moves
 //! cheaply.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -30,29 +28,23 @@ pub struct ResourceSet {
 
 /// The encoded form of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    bytes: Arc<[u8]>,
-    hash: Digest,
-}
+pub struct Encoded(Arc<[u8]>);
 
 impl Encoded {
     /// Takes what an encoder made.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        Self {
-            hash: Digest::of(&bytes),
-            bytes,
-        }
+        Self(bytes.into())
     }
 
     /// The content.
     pub fn bytes(&self) -> &Arc<[u8]> {
-        &self.bytes
+        &self.0
     }
 
-    /// SHA-256 of the content.
+    /// SHA-256 of the content. It is worked out each time: to keep it would
+    /// take as much memory as a third of most contents.
     pub fn hash(&self) -> Digest {
-        self.hash
+        Digest::of(&self.0)
     }
 }
 
@@ -75,8 +67,9 @@ impl Delta {
 /// A part of the resources.
 #[derive(Clone, Default)]
 struct Bucket {
-    // Shared names make the copy of a bucket cheap.
-    resources: BTreeMap<Arc<ResourceName>, Encoded>,
+    /// By name. A list takes little memory, and a bucket has so few entries
+    /// that one is moved as cheaply as found.
+    resources: Vec<(ResourceName, Encoded)>,
     /// Filled when it is asked for, so that many changes cost one hash.
     digest: OnceLock<Digest>,
 }
@@ -86,18 +79,30 @@ impl Bucket {
         *self.digest.get_or_init(|| {
             let mut octets = Vec::new();
             for (name, encoded) in &self.resources {
-                let text = text(name);
-                let len: usize = text.iter().map(|piece| piece.len()).sum();
+                let text = name.as_str().as_bytes();
                 // Names are far shorter than 4 GiB.
-                let len = u32::try_from(len).unwrap_or(u32::MAX);
+                let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
                 octets.extend_from_slice(&len.to_be_bytes());
-                for piece in text {
-                    octets.extend_from_slice(piece);
-                }
-                octets.extend_from_slice(encoded.hash.as_bytes());
+                octets.extend_from_slice(text);
+                octets.extend_from_slice(encoded.hash().as_bytes());
             }
             Digest::of(&octets)
         })
+    }
+
+    /// The place of a name, or where it would be.
+    fn place(&self, name: &ResourceName) -> Result<usize, usize> {
+        self.resources.binary_search_by(|(held, _)| held.cmp(name))
+    }
+
+    fn get(&self, name: &ResourceName) -> Option<&Encoded> {
+        let place = self.place(name).ok()?;
+        Some(&self.resources[place].1)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
+        let resources = self.resources.iter();
+        resources.map(|(name, encoded)| (name, encoded))
     }
 }
 
@@ -113,12 +118,12 @@ impl ResourceSet {
 
     /// The bucket that a resource lies in.
     pub fn bucket_of(name: &ResourceName) -> u8 {
-        Digest::of_all(text(name)).as_bytes()[0]
+        Digest::of(name.as_str().as_bytes()).as_bytes()[0]
     }
 
     /// The resource of that name.
     pub fn get(&self, name: &ResourceName) -> Option<&Encoded> {
-        self.bucket(Self::bucket_of(name)).resources.get(name)
+        self.bucket(Self::bucket_of(name)).get(name)
     }
 
     /// Number of resources.
@@ -133,48 +138,38 @@ impl ResourceSet {
 
     /// All resources: by bucket, and by name within a bucket.
     pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
-        self.buckets.iter().flat_map(|bucket| entries(bucket))
-    }
-
-    /// As [`Self::iter`], with names that can be shared.
-    pub fn iter_shared(&self) -> impl Iterator<Item = (&Arc<ResourceName>, &Encoded)> {
-        self.buckets.iter().flat_map(|bucket| &bucket.resources)
+        self.buckets.iter().flat_map(|bucket| bucket.entries())
     }
 
     /// The resources of a bucket by name.
     pub fn entries_of(&self, bucket: u8) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
-        entries(self.bucket(bucket))
+        self.bucket(bucket).entries()
     }
 
     /// Adds or replaces a resource. Whether that changed anything.
     pub fn put(&mut self, name: ResourceName, bytes: impl Into<Arc<[u8]>>) -> bool {
         let encoded = Encoded::new(bytes);
         let number = Self::bucket_of(&name);
-        if self.bucket(number).resources.get(&name) == Some(&encoded) {
-            return false;
+        let place = self.bucket(number).place(&name);
+        match place {
+            Ok(place) if self.bucket(number).resources[place].1 == encoded => return false,
+            Ok(place) => self.bucket_mut(number).resources[place].1 = encoded,
+            Err(place) => {
+                let resources = &mut self.bucket_mut(number).resources;
+                resources.insert(place, (name, encoded));
+                self.len += 1;
+            }
         }
-        let bucket = self.bucket_mut(number);
-        let added = match bucket.resources.entry(Arc::new(name)) {
-            Entry::Vacant(entry) => {
-                entry.insert(encoded);
-                1
-            }
-            Entry::Occupied(mut entry) => {
-                entry.insert(encoded);
-                0
-            }
-        };
-        self.len += added;
         true
     }
 
     /// Removes a resource. Whether it was there.
     pub fn remove(&mut self, name: &ResourceName) -> bool {
         let number = Self::bucket_of(name);
-        if !self.bucket(number).resources.contains_key(name) {
+        let Ok(place) = self.bucket(number).place(name) else {
             return false;
-        }
-        self.bucket_mut(number).resources.remove(name);
+        };
+        self.bucket_mut(number).resources.remove(place);
         self.len -= 1;
         true
     }
@@ -197,18 +192,12 @@ impl ResourceSet {
             if Arc::ptr_eq(old, new) || old.digest() == new.digest() {
                 continue;
             }
-            let gone = old
-                .resources
-                .keys()
-                .filter(|name| !new.resources.contains_key(*name));
-            delta
-                .remove
-                .extend(gone.map(|name| ResourceName::clone(name)));
-            let put =
-                entries(new).filter(|(name, encoded)| old.resources.get(*name) != Some(*encoded));
-            delta
-                .put
-                .extend(put.map(|(name, encoded)| (name.clone(), Arc::clone(&encoded.bytes))));
+            let gone = old.entries().filter(|(name, _)| new.get(name).is_none());
+            delta.remove.extend(gone.map(|(name, _)| name.clone()));
+            let put = new.entries();
+            let put = put.filter(|(name, encoded)| old.get(name) != Some(*encoded));
+            let put = put.map(|(name, encoded)| (name.clone(), Arc::clone(encoded.bytes())));
+            delta.put.extend(put);
         }
         delta
     }
@@ -236,21 +225,6 @@ impl ResourceSet {
     }
 }
 
-/// The text form of a name, in pieces.
-fn text(name: &ResourceName) -> [&[u8]; 5] {
-    let ResourceName {
-        kind,
-        namespace,
-        name,
-    } = name;
-    [kind.as_str(), "/", namespace, "/", name].map(str::as_bytes)
-}
-
-fn entries(bucket: &Bucket) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
-    let resources = bucket.resources.iter();
-    resources.map(|(name, encoded)| (&**name, encoded))
-}
-
 impl Default for ResourceSet {
     fn default() -> Self {
         Self::new()
@@ -267,7 +241,7 @@ impl Eq for ResourceSet {}
 
 impl fmt::Debug for ResourceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = self.iter().map(|(name, encoded)| (name, encoded.hash));
+        let entries = self.iter().map(|(name, encoded)| (name, encoded.hash()));
         f.debug_map().entries(entries).finish()
     }
 }
@@ -279,13 +253,12 @@ impl<B: Into<Arc<[u8]>>> FromIterator<(ResourceName, B)> for ResourceSet {
         lists.resize_with(BUCKETS, Vec::new);
         for (name, bytes) in resources {
             let list = &mut lists[usize::from(Self::bucket_of(&name))];
-            list.push((Arc::new(name), Encoded::new(bytes)));
+            list.push((name, Encoded::new(bytes)));
         }
-        let mut lists = lists.into_iter();
+        let mut lists = lists.into_iter().map(sorted);
         let buckets: [_; BUCKETS] = std::array::from_fn(|_| {
             Arc::new(Bucket {
-                // Of several with one name the last is kept.
-                resources: lists.next().unwrap_or_default().into_iter().collect(),
+                resources: lists.next().unwrap_or_default(),
                 digest: OnceLock::new(),
             })
         });
@@ -296,8 +269,25 @@ impl<B: Into<Arc<[u8]>>> FromIterator<(ResourceName, B)> for ResourceSet {
     }
 }
 
+/// By name. Of several with one name the last is kept.
+fn sorted(mut resources: Vec<(ResourceName, Encoded)>) -> Vec<(ResourceName, Encoded)> {
+    resources.sort_by(|(a, _), (b, _)| a.cmp(b));
+    // Of neighbours the first is kept, so it takes the content of the second.
+    resources.dedup_by(|second, first| {
+        let same = first.0 == second.0;
+        if same {
+            std::mem::swap(&mut first.1, &mut second.1);
+        }
+        same
+    });
+    resources.shrink_to_fit();
+    resources
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;

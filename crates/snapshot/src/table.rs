@@ -95,9 +95,28 @@ impl<T: Entry + Clone> CowTable<T> {
         shard.insert_unique(hash, entry, |held| hasher.hash_one(held.key()));
         self.len += 1;
         if self.len > capacity(self.shards.len()) {
-            self.split();
+            self.split(self.shards.len() * 2);
         }
         None
+    }
+
+    /// Makes room for so many entries more, so that they do not make the table
+    /// grow step by step.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let len = self.len + more;
+        let mut count = self.shards.len();
+        while capacity(count) < len {
+            count *= 2;
+        }
+        if count > self.shards.len() {
+            self.split(count);
+        }
+        let each = len / count;
+        for shard in Arc::make_mut(&mut self.shards) {
+            let missing = each.saturating_sub(shard.len());
+            let rehash = |held: &T| self.hasher.hash_one(held.key());
+            Arc::make_mut(shard).reserve(missing, rehash);
+        }
     }
 
     /// Takes an entry out.
@@ -114,10 +133,10 @@ impl<T: Entry + Clone> CowTable<T> {
         Some(entry)
     }
 
-    /// Doubles the number of shards. It costs the whole table, and comes so
-    /// seldom that an insertion costs the same on average.
-    fn split(&mut self) {
-        let count = self.shards.len() * 2;
+    /// Makes so many shards of those there are, a power of two. It costs the
+    /// whole table, and comes so seldom that an insertion costs the same on
+    /// average.
+    fn split(&mut self, count: usize) {
         let mut shards: Vec<HashTable<T>> = Vec::new();
         shards.resize_with(count, HashTable::new);
         let rehash = |held: &T| self.hasher.hash_one(held.key());

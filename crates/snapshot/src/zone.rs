@@ -110,14 +110,18 @@ impl Zone {
         Ok(())
     }
 
+    /// Makes room for so many names more.
+    pub(crate) fn reserve(&mut self, names: usize) {
+        self.names.0.reserve(names);
+    }
+
     /// Adds static data at a name, or changes nothing.
     pub(crate) fn insert(&mut self, owner: &OwnerName, rrset: RrSet) -> Result<(), ZoneError> {
+        let record_types = [rrset.record_type];
         if rrset.rdata.is_empty() {
             return Err(ZoneError::Empty(owner.clone()));
         }
-        self.check(owner, &[rrset.record_type])?;
-        self.edit(owner, |node| node.insert(rrset));
-        Ok(())
+        self.put(owner, &record_types, |node| node.insert(rrset))
     }
 
     /// Serves a policy at a name, or changes nothing.
@@ -129,8 +133,28 @@ impl Zone {
         if binding.record_types.is_empty() {
             return Err(ZoneError::Empty(owner.clone()));
         }
-        self.check(owner, &binding.record_types)?;
-        self.edit(owner, |node| node.bind(binding));
+        let record_types = binding.record_types.clone();
+        self.put(owner, &record_types, |node| node.bind(binding))
+    }
+
+    /// Adds something of these types at a name, or changes nothing.
+    fn put(
+        &mut self,
+        owner: &OwnerName,
+        record_types: &[u16],
+        add: impl FnOnce(&mut Node),
+    ) -> Result<(), ZoneError> {
+        self.check_owner(owner, record_types)?;
+        let Some(name) = self.names.get_mut(owner.as_wire()) else {
+            self.edit_new(owner, add);
+            return Ok(());
+        };
+        check_beside(owner, &name.node, record_types)?;
+        let was_cut = name.node.rrset(NS).is_some();
+        add(&mut name.node);
+        if *owner != self.apex && !was_cut && name.node.rrset(NS).is_some() {
+            self.cuts += 1;
+        }
         Ok(())
     }
 
@@ -139,12 +163,7 @@ impl Zone {
     /// `owner` is at or below the apex.
     pub(crate) fn edit(&mut self, owner: &OwnerName, change: impl FnOnce(&mut Node)) {
         let Some(name) = self.names.get_mut(owner.as_wire()) else {
-            let mut name = Named::empty(owner.clone(), 0);
-            change(&mut name.node);
-            if !name.node.is_empty() {
-                self.cuts += usize::from(name.node.rrset(NS).is_some());
-                self.add_name(name);
-            }
+            self.edit_new(owner, change);
             return;
         };
         let was_cut = name.node.rrset(NS).is_some();
@@ -156,6 +175,16 @@ impl Zone {
         }
         if is_gone {
             self.remove_name(owner.clone());
+        }
+    }
+
+    /// As [`Zone::edit`], of a name that does not exist.
+    fn edit_new(&mut self, owner: &OwnerName, change: impl FnOnce(&mut Node)) {
+        let mut name = Named::empty(owner.clone(), 0);
+        change(&mut name.node);
+        if !name.node.is_empty() {
+            self.cuts += usize::from(name.node.rrset(NS).is_some());
+            self.add_name(name);
         }
     }
 
@@ -194,7 +223,8 @@ impl Zone {
         }
     }
 
-    fn check(&self, owner: &OwnerName, record_types: &[u16]) -> Result<(), ZoneError> {
+    /// Whether anything of these types can be at a name of this zone.
+    fn check_owner(&self, owner: &OwnerName, record_types: &[u16]) -> Result<(), ZoneError> {
         if !owner.is_at_or_below(&self.apex) {
             return Err(ZoneError::OutOfZone {
                 name: owner.clone(),
@@ -204,20 +234,22 @@ impl Zone {
         if owner.is_wildcard() && record_types.contains(&NS) {
             return Err(ZoneError::WildcardDelegation(owner.clone()));
         }
-        let Some(node) = self.node(owner) else {
-            return Ok(());
-        };
-        if let Some(&record_type) = record_types.iter().find(|t| node.has(**t)) {
-            return Err(ZoneError::Duplicate {
-                name: owner.clone(),
-                record_type,
-            });
-        }
-        if node.has(CNAME) || (record_types.contains(&CNAME) && !node.is_empty()) {
-            return Err(ZoneError::CnameConflict(owner.clone()));
-        }
         Ok(())
     }
+}
+
+/// Whether something of these types can be beside what is at a name.
+fn check_beside(owner: &OwnerName, node: &Node, record_types: &[u16]) -> Result<(), ZoneError> {
+    if let Some(&record_type) = record_types.iter().find(|t| node.has(**t)) {
+        return Err(ZoneError::Duplicate {
+            name: owner.clone(),
+            record_type,
+        });
+    }
+    if node.has(CNAME) || (record_types.contains(&CNAME) && !node.is_empty()) {
+        return Err(ZoneError::CnameConflict(owner.clone()));
+    }
+    Ok(())
 }
 
 /// The names of a zone. Each is one object, so that a look-up waits for little

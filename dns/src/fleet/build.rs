@@ -1,28 +1,32 @@
 //! From resources as octets to a state that can be served.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 
 use watershed_proto::{decode, format_needed};
 use watershed_snapshot::{
-    Assembly, Digest, Fault, Held, Resource, ResourceKind, ResourceName, ResourceSet, Snapshot,
+    Assembled, Digest, Encoded, Fault, Held, Resource, ResourceKind, ResourceName, ResourceSet,
+    Snapshot,
 };
 
 use super::incoming::Complete;
 use super::self_test::SelfTest;
 
-/// Records that are restored at once: some megabytes when they are decoded, and
-/// enough of them that what they have in common is rarely made twice.
-const PART: usize = 16_384;
+/// Records that are restored at once: a megabyte or so when they are decoded.
+const PART: usize = 2048;
+/// Parts that may be decoded before they are assembled.
+const AHEAD: usize = 2;
 
 /// A state that can be served. Clones share nearly everything.
 #[derive(Clone)]
 pub struct Built {
     held: Held,
     resources: ResourceSet,
-    assembly: Assembly,
+    assembled: Assembled,
 }
 
 impl Built {
@@ -36,14 +40,14 @@ impl Built {
         &self.resources
     }
 
-    /// The resources decoded.
-    pub(super) fn assembly(&self) -> &Assembly {
-        &self.assembly
+    /// What they make.
+    pub(super) fn assembled(&self) -> &Assembled {
+        &self.assembled
     }
 
     /// What queries are answered from.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(self.assembly.snapshot())
+        Arc::clone(self.assembled.snapshot())
     }
 }
 
@@ -89,13 +93,14 @@ impl Builder {
     }
 
     /// Builds an offer aside from what is served.
-    pub(super) fn build(&self, complete: Box<Complete>) -> Result<Built, Unusable> {
+    pub(super) fn build(&self, complete: Complete) -> Result<Built, Unusable> {
         let Complete {
             offer,
-            assembly,
+            assembled,
+            before,
             resources,
             changes,
-        } = *complete;
+        } = complete;
         let found = resources.digest();
         if found != offer.digest {
             return Err(Unusable::Digest { found });
@@ -108,77 +113,98 @@ impl Builder {
         }
         let changes = self.decode(changes).map_err(Unusable::Resources)?;
         let asked = SelfTest::questions(&changes);
-        let assembly = assembly.apply(changes).map_err(Unusable::Resources)?;
-        let faults = self.self_test.run(assembly.snapshot(), asked);
+        let assembled = assembled.apply(changes, &|name| {
+            // What is served could be read when it was built.
+            self.decode_one(name, before.get(name)?.bytes()).ok()
+        });
+        let assembled = assembled.map_err(Unusable::Resources)?;
+        let faults = self.self_test.run(assembled.snapshot(), asked);
         if !faults.is_empty() {
             return Err(Unusable::SelfTest(faults));
         }
         Ok(Built {
             held: offer,
             resources,
-            assembly,
+            assembled,
         })
     }
 
     /// Builds what was kept. It was tested before it was served first.
     ///
     /// It does so in parts, so that a large state is never decoded in memory
-    /// as a whole: that would stay the size of the process.
+    /// as a whole: that would stay the size of the process. One thread decodes
+    /// while another assembles: how soon a node answers hangs on it.
     pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
-        let contents = resources.iter_shared();
-        let contents =
-            contents.map(|(name, encoded)| (Arc::clone(name), Some(Arc::clone(encoded.bytes()))));
-        let (records, others): (Vec<_>, Vec<_>) = contents.partition(|(name, _)| match name.kind {
-            ResourceKind::ZoneRecords | ResourceKind::RecordSet | ResourceKind::PolicyRecord => {
-                true
-            }
-            ResourceKind::HostedZone
-            | ResourceKind::TrafficPolicyVersion
-            | ResourceKind::HealthCheck => false,
-        });
+        let (records, others): (Vec<_>, Vec<_>) =
+            resources.iter().partition(|(name, _)| match name.kind() {
+                ResourceKind::ZoneRecords
+                | ResourceKind::RecordSet
+                | ResourceKind::PolicyRecord => true,
+                ResourceKind::HostedZone
+                | ResourceKind::TrafficPolicyVersion
+                | ResourceKind::HealthCheck => false,
+            });
         // Records refer to the others, not to each other.
-        let mut assembly = Assembly::new().into_applied(self.decode(others)?)?;
-        for part in records.chunks(PART) {
-            assembly = assembly.into_applied(self.decode(part.iter().cloned())?)?;
-        }
+        let parts = iter::once(others.as_slice()).chain(records.chunks(PART));
+        let assembled = thread::scope(|scope| {
+            let (sender, decoded) = mpsc::sync_channel(AHEAD);
+            let decoding = scope.spawn(move || self.decode_parts(parts, &sender));
+            let assembled = Assembled::of(decoded);
+            match decoding.join() {
+                Ok(faults) => faults.and(assembled),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
         Ok(Built {
             held,
             resources,
-            assembly,
+            assembled,
         })
     }
 
     fn refusals<'n>(&self, names: impl Iterator<Item = &'n ResourceName>) -> Vec<Fault> {
         let refused = names.filter(|name| self.refused.contains(name));
-        let fault = |name: &ResourceName| Fault {
-            resource: name.clone(),
-            message: "refused, as this node was started with --refuse".to_owned(),
-        };
-        refused.map(fault).collect()
+        let why = "refused, as this node was started with --refuse";
+        refused.map(|name| fault(name, why.to_owned())).collect()
     }
 
-    /// Decodes all, or tells everything that cannot be.
-    fn decode<N: Borrow<ResourceName>>(
+    /// Decodes all that is put, or tells everything that cannot be.
+    fn decode(
         &self,
-        changes: impl IntoIterator<Item = (N, Option<Arc<[u8]>>)>,
-    ) -> Result<Vec<(N, Option<Resource>)>, Vec<Fault>> {
-        let mut decoded = Vec::new();
-        let mut faults = Vec::new();
-        for (name, content) in changes {
-            match content.map(|content| self.decode_one(name.borrow(), &content)) {
-                None => decoded.push((name, None)),
-                Some(Ok(resource)) => decoded.push((name, Some(resource))),
-                Some(Err(message)) => faults.push(Fault {
-                    resource: name.borrow().clone(),
-                    message,
-                }),
+        changes: impl IntoIterator<Item = (ResourceName, Option<Arc<[u8]>>)>,
+    ) -> Result<Vec<(ResourceName, Option<Resource>)>, Vec<Fault>> {
+        collect(changes.into_iter().map(|(name, content)| {
+            let content = content.map(|content| self.decode_one(&name, &content));
+            let resource = content.transpose().map_err(|message| fault(&name, message));
+            Ok((name, resource?))
+        }))
+    }
+
+    /// The same of what is there.
+    fn decode_all(
+        &self,
+        resources: &[(&ResourceName, &Encoded)],
+    ) -> Result<Vec<(ResourceName, Resource)>, Vec<Fault>> {
+        collect(resources.iter().map(|&(name, encoded)| {
+            let resource = self.decode_one(name, encoded.bytes());
+            let resource = resource.map_err(|message| fault(name, message));
+            Ok((name.clone(), resource?))
+        }))
+    }
+
+    /// Decodes one part after the other, until one cannot be.
+    fn decode_parts<'r>(
+        &self,
+        parts: impl Iterator<Item = &'r [(&'r ResourceName, &'r Encoded)]>,
+        decoded: &SyncSender<Vec<(ResourceName, Resource)>>,
+    ) -> Result<(), Vec<Fault>> {
+        for part in parts {
+            // Nobody takes it after a panic, which the other thread has.
+            if decoded.send(self.decode_all(part)?).is_err() {
+                break;
             }
         }
-        if faults.is_empty() {
-            Ok(decoded)
-        } else {
-            Err(faults)
-        }
+        Ok(())
     }
 
     fn decode_one(&self, name: &ResourceName, content: &[u8]) -> Result<Resource, String> {
@@ -191,5 +217,28 @@ impl Builder {
             ));
         }
         Ok(resource)
+    }
+}
+
+fn fault(name: &ResourceName, message: String) -> Fault {
+    Fault {
+        resource: name.clone(),
+        message,
+    }
+}
+
+/// All of them, or all faults.
+fn collect<T>(results: impl Iterator<Item = Result<T, Fault>>) -> Result<Vec<T>, Vec<Fault>> {
+    let (mut all, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(one) => all.push(one),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(all)
+    } else {
+        Err(faults)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use watershed_proto::StagePart;
-use watershed_snapshot::{Assembly, Delta, Held, ResourceName, ResourceSet};
+use watershed_snapshot::{Assembled, Delta, Held, ResourceName, ResourceSet};
 
 use super::build::Built;
 
@@ -31,8 +31,9 @@ pub(super) struct Progress {
 pub(super) struct Complete {
     /// What it will be.
     pub(super) offer: Held,
-    /// What the node holds already, and what it is made into.
-    pub(super) assembly: Assembly,
+    /// What the node serves already, and the resources that it is made from.
+    pub(super) assembled: Assembled,
+    pub(super) before: ResourceSet,
     /// The resources with the changes applied.
     pub(super) resources: ResourceSet,
     /// The changes, in their order; `None` is a removal.
@@ -123,17 +124,18 @@ impl Opened {
 impl Complete {
     /// Begins with the base of the offer; `None` when it is not held.
     fn begin(part: &StagePart, served: Option<&Built>) -> Option<Self> {
-        let (assembly, resources) = match (part.base, served) {
-            (None, _) => (Assembly::new(), ResourceSet::new()),
+        let (assembled, before) = match (part.base, served) {
+            (None, _) => (Assembled::new(), ResourceSet::new()),
             (Some(base), Some(served)) if served.held().digest == base => {
-                (served.assembly().clone(), served.resources().clone())
+                (served.assembled().clone(), served.resources().clone())
             }
             (Some(_), _) => return None,
         };
         Some(Self {
             offer: part.offer,
-            assembly,
-            resources,
+            assembled,
+            resources: before.clone(),
+            before,
             changes: Vec::new(),
         })
     }

@@ -242,7 +242,7 @@ impl Subscriber {
             }
             Taken::All(complete) => {
                 self.staged = None;
-                let message = match self.builder.build(complete) {
+                let message = match self.builder.build(*complete) {
                     Ok(built) => {
                         self.staged = Some(built);
                         NodeMessage::Staged(offer)

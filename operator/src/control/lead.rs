@@ -167,6 +167,14 @@ impl Controller {
                 ObjectKind::RecordSet if unready => {
                     wanted.insert(named(ResourceKind::RecordSet, id));
                 }
+                // A record on the channel `latest` would be led to a lower
+                // version, and be ready with it.
+                ObjectKind::TrafficPolicyVersion if unready => {
+                    wanted.insert(named(ResourceKind::TrafficPolicyVersion, id));
+                }
+                ObjectKind::HealthCheck if unready => {
+                    wanted.insert(named(ResourceKind::HealthCheck, id));
+                }
                 _ => {}
             }
         }
@@ -187,7 +195,7 @@ impl Controller {
         self.world.compiler.restore(resources.clone());
         for (name, resource) in resources {
             if let Resource::Zone(head) = resource {
-                let zone = ObjectKey::new(&name.namespace, &name.name);
+                let zone = ObjectKey::new(name.namespace(), name.name());
                 self.world.compiler.exceed_serial(&zone, &head);
             }
         }

@@ -118,7 +118,7 @@ impl HealthIndex {
                         At::Policy(binding) => {
                             let failback = binding.failback.as_ref()?;
                             let version = &binding.version;
-                            let version = ObjectKey::new(&version.namespace, &version.name);
+                            let version = ObjectKey::new(version.namespace(), version.name());
                             Some((version, failback.mode))
                         }
                         At::Static(_) => None,

@@ -44,10 +44,16 @@ impl Homes {
     pub fn update(&mut self, changes: Vec<(ResourceName, Option<Resource>)>) -> Vec<Tagged> {
         let mut touched = BTreeSet::new();
         for (name, resource) in changes {
+            let former = self.apex_of(&name);
             self.unlink(&name, &mut touched);
             if let Some(resource) = resource {
                 self.link(&name, &resource, &mut touched);
             }
+            let apex = self
+                .apex_of(&name)
+                .filter(|apex| former.as_ref() != Some(apex));
+            // What was there before its zone goes with it.
+            touched.extend(apex.into_iter().flat_map(|apex| self.lies_in(&apex)));
             touched.insert(name);
         }
         self.spread(&mut touched);
@@ -62,11 +68,7 @@ impl Homes {
         }
         self.fleets.insert(zone.clone(), fleet);
         let apex = self.entries.get(zone).and_then(|entry| entry.apex.clone());
-        let within = apex.and_then(|apex| self.within.get(&apex));
-        let mut touched = within.cloned().unwrap_or_default();
-        for name in touched.clone() {
-            touched.extend(self.binds(&name));
-        }
+        let mut touched = apex.map(|apex| self.lies_in(&apex)).unwrap_or_default();
         self.spread(&mut touched);
         self.tagged(touched)
     }
@@ -103,6 +105,19 @@ impl Homes {
         Some(self.entries.get(name)?.content.bytes.len())
     }
 
+    /// The apex of the zone that this resource makes.
+    fn apex_of(&self, zone: &ResourceName) -> Option<OwnerName> {
+        let apex = self.entries.get(zone)?.apex.as_ref()?;
+        (self.zones.get(apex) == Some(zone)).then(|| apex.clone())
+    }
+
+    /// What lies in a zone, and the versions that it binds.
+    fn lies_in(&self, apex: &OwnerName) -> BTreeSet<ResourceName> {
+        let within = self.within.get(apex).into_iter().flatten();
+        let binds = within.clone().flat_map(|name| self.binds(name));
+        binds.chain(within.cloned()).collect()
+    }
+
     fn link(
         &mut self,
         name: &ResourceName,
@@ -112,10 +127,6 @@ impl Homes {
         let (apex, binds) = match resource {
             Resource::Zone(head) => {
                 self.zones.insert(head.apex.clone(), name.clone());
-                // What was there before its zone goes with it.
-                if let Some(within) = self.within.get(&head.apex) {
-                    touched.extend(within.iter().cloned());
-                }
                 (Some(head.apex.clone()), BTreeSet::new())
             }
             Resource::Records(records) => {
@@ -130,7 +141,7 @@ impl Homes {
             }
             Resource::Version(_) => (None, BTreeSet::new()),
             Resource::Check(_) => {
-                let checks = self.checks.entry(name.namespace.clone()).or_default();
+                let checks = self.checks.entry(name.namespace().to_owned()).or_default();
                 checks.insert(name.clone());
                 (None, BTreeSet::new())
             }
@@ -157,8 +168,8 @@ impl Homes {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        if name.kind == ResourceKind::HealthCheck
-            && let Some(checks) = self.checks.get_mut(&name.namespace)
+        if name.kind() == ResourceKind::HealthCheck
+            && let Some(checks) = self.checks.get_mut(name.namespace())
         {
             checks.remove(name);
         }
@@ -166,7 +177,7 @@ impl Homes {
             if let Some(within) = self.within.get_mut(apex) {
                 within.remove(name);
             }
-            if name.kind == ResourceKind::HostedZone && self.zones.get(apex) == Some(name) {
+            if name.kind() == ResourceKind::HostedZone && self.zones.get(apex) == Some(name) {
                 self.zones.remove(apex);
             }
         }
@@ -181,7 +192,7 @@ impl Homes {
     /// Takes up where the touched versions go now; with them, checks of their
     /// namespaces may go to another fleet, or leave one.
     fn spread(&mut self, touched: &mut BTreeSet<ResourceName>) {
-        let is_version = |name: &&ResourceName| name.kind == ResourceKind::TrafficPolicyVersion;
+        let is_version = |name: &&ResourceName| name.kind() == ResourceKind::TrafficPolicyVersion;
         let versions: Vec<ResourceName> = touched.iter().filter(is_version).cloned().collect();
         for version in versions {
             let now: BTreeSet<FleetName> = if self.entries.contains_key(&version) {
@@ -190,8 +201,8 @@ impl Homes {
                 BTreeSet::new()
             };
             let former = self.versions.remove(&version).unwrap_or_default();
-            let namespace = version.namespace.clone();
-            let fleets = self.namespaces.entry(namespace.clone()).or_default();
+            let namespace = version.namespace();
+            let fleets = self.namespaces.entry(namespace.to_owned()).or_default();
             let before: BTreeSet<FleetName> = fleets.keys().cloned().collect();
             for fleet in now.difference(&former) {
                 *fleets.entry(fleet.clone()).or_default() += 1;
@@ -203,14 +214,14 @@ impl Homes {
             }
             fleets.retain(|_, count| *count > 0);
             if !fleets.keys().eq(&before) {
-                touched.extend(self.checks.get(&namespace).into_iter().flatten().cloned());
+                touched.extend(self.checks.get(namespace).into_iter().flatten().cloned());
             }
             if self
                 .namespaces
-                .get(&namespace)
+                .get(namespace)
                 .is_some_and(BTreeMap::is_empty)
             {
-                self.namespaces.remove(&namespace);
+                self.namespaces.remove(namespace);
             }
             if !now.is_empty() {
                 self.versions.insert(version, now);
@@ -233,10 +244,10 @@ impl Homes {
     }
 
     fn homes_of(&self, name: &ResourceName) -> BTreeSet<FleetName> {
-        match name.kind {
+        match name.kind() {
             ResourceKind::TrafficPolicyVersion => {}
             ResourceKind::HealthCheck => {
-                let fleets = self.fleets_of_namespace(&name.namespace);
+                let fleets = self.fleets_of_namespace(name.namespace());
                 return fleets.cloned().collect();
             }
             _ => return self.fleet_of(name).cloned().into_iter().collect(),
@@ -245,5 +256,79 @@ impl Homes {
         binders
             .filter_map(|name| self.fleet_of(name).cloned())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watershed_snapshot::{Placed, Records, RrSet, VersionBinding, ZoneHead};
+
+    use super::*;
+
+    fn named(kind: ResourceKind, name: &str) -> ResourceName {
+        ResourceName::new(kind, "shop", name)
+    }
+
+    fn zone(serial: u8) -> (ResourceName, Option<Resource>) {
+        let set = |record_type, rdata: &[u8]| RrSet {
+            record_type,
+            ttl: 60,
+            rdata: vec![rdata.into()],
+        };
+        let head = ZoneHead {
+            apex: "example.com".parse().unwrap(),
+            soa: set(6, &[serial; 22]),
+            ns: set(2, b"\x00"),
+        };
+        let name = named(ResourceKind::HostedZone, "main");
+        (name, Some(Resource::Zone(head)))
+    }
+
+    fn record(number: usize) -> (ResourceName, Option<Resource>) {
+        let binding = VersionBinding {
+            version: named(ResourceKind::TrafficPolicyVersion, "web-v1"),
+            record_types: vec![1],
+            ttl: 60,
+            ttl_range: None,
+            failback: None,
+        };
+        let records = Records {
+            zone: "example.com".parse().unwrap(),
+            placed: vec![Placed {
+                owner: format!("n{number}.example.com").parse().unwrap(),
+                content: At::Policy(binding),
+            }],
+        };
+        let name = named(ResourceKind::PolicyRecord, &format!("n{number}"));
+        (name, Some(Resource::Records(records)))
+    }
+
+    fn names(tagged: &[Tagged]) -> Vec<String> {
+        tagged.iter().map(|one| one.name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_change_tells_publishers_of_itself_only() {
+        let mut homes = Homes::default();
+        let zone_name = zone(1).0;
+        homes.settle(&zone_name, FleetName::new("default"));
+        homes.update((0..100).map(record).collect());
+        // The zone comes last, and what lies in it goes where it goes.
+        let told = homes.update(vec![zone(1)]);
+        assert_eq!(told.len(), 102, "the zone, the records and their version");
+        assert!(told.iter().all(|one| one.fleets.len() == 1));
+        assert_eq!(
+            names(&homes.update(vec![zone(2)])),
+            ["HostedZone/shop/main"]
+        );
+        let told = homes.update(vec![record(7), zone(3)]);
+        let expected = [
+            "HostedZone/shop/main",
+            "PolicyRecord/shop/n7",
+            "TrafficPolicyVersion/shop/web-v1",
+        ];
+        assert_eq!(names(&told), expected);
+        homes.update(vec![(zone_name, None)]);
+        assert_eq!(homes.update(vec![zone(4)]).len(), 102, "made anew");
     }
 }

@@ -231,9 +231,9 @@ impl World {
     }
 
     fn note_service(&mut self, name: &ResourceName, resource: Option<&Resource>) {
-        let key = ObjectKey::new(&name.namespace, &name.name);
-        self.health.note(&key, name.kind, resource);
-        match name.kind {
+        let key = ObjectKey::new(name.namespace(), name.name());
+        self.health.note(&key, name.kind(), resource);
+        match name.kind() {
             ResourceKind::TrafficPolicyVersion => {
                 match resource {
                     Some(Resource::Version(version)) => {

@@ -182,7 +182,9 @@ impl Pod {
             let Some(number) = number.filter(|number| target(*number) == *about) else {
                 continue;
             };
-            if self.verdicts.insert(number, *healthy) != Some(*healthy) {
+            // What it was never told of counts as healthy.
+            let before = self.verdicts.insert(number, *healthy).unwrap_or(true);
+            if before != *healthy {
                 self.board.reach(Milestone::Told(number, *healthy))?;
             }
         }

@@ -19,8 +19,8 @@ impl Compiler {
     /// already stay as they are.
     pub fn restore(&mut self, resources: Vec<(ResourceName, Served)>) {
         for (name, resource) in resources {
-            let key = ObjectKey::new(&name.namespace, &name.name);
-            match (name.kind, resource) {
+            let key = ObjectKey::new(name.namespace(), name.name());
+            match (name.kind(), resource) {
                 (ResourceKind::TrafficPolicyVersion, Served::Version(version)) => {
                     self.restore_version(key, &version);
                 }

@@ -51,8 +51,8 @@ impl Compiler {
     }
 
     fn send_records(&mut self, name: &ResourceName, round: &mut Round) {
-        let key = ObjectKey::new(&name.namespace, &name.name);
-        let kind = match name.kind {
+        let key = ObjectKey::new(name.namespace(), name.name());
+        let kind = match name.kind() {
             ResourceKind::RecordSet => Kind::RecordSet,
             ResourceKind::PolicyRecord => Kind::PolicyRecord,
             _ => return self.send_own_records(name, &key, round),

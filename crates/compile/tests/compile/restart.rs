@@ -18,6 +18,7 @@ fn resource_name(object: &ObjectRef) -> Option<ResourceName> {
         Kind::PolicyRecord => ResourceKind::PolicyRecord,
         Kind::RecordSet => ResourceKind::RecordSet,
         Kind::HealthCheck => ResourceKind::HealthCheck,
+        Kind::TrafficPolicyVersion => ResourceKind::TrafficPolicyVersion,
         _ => return None,
     };
     Some(ResourceName::new(
@@ -76,7 +77,7 @@ impl Successor {
         };
         successor.compile();
         for (name, serial) in serials(served) {
-            let zone = ObjectKey::new(name.namespace, name.name);
+            let zone = ObjectKey::new(name.namespace(), name.name());
             successor.compiler.set_serial(&zone, serial);
         }
         successor.compile();
@@ -126,7 +127,7 @@ impl Successor {
         self.compiler.restore(given.clone());
         for (name, resource) in given {
             if let Resource::Zone(head) = resource {
-                let zone = ObjectKey::new(name.namespace, name.name);
+                let zone = ObjectKey::new(name.namespace(), name.name());
                 self.compiler.exceed_serial(&zone, &head);
             }
         }
@@ -137,7 +138,7 @@ impl Successor {
 /// Resources but heads of zones, whose numbers grow.
 fn contents(served: &Follower) -> BTreeMap<ResourceName, Resource> {
     let resources = served.resources.clone().into_iter();
-    let contents = resources.filter(|(name, _)| name.kind != ResourceKind::HostedZone);
+    let contents = resources.filter(|(name, _)| name.kind() != ResourceKind::HostedZone);
     contents.collect()
 }
 
@@ -247,7 +248,7 @@ fn a_number_of_another_policy_is_not_taken_for_the_one_served() {
     let contents = |resources: &BTreeMap<ResourceName, Resource>| {
         let kept = resources
             .iter()
-            .filter(|(name, _)| name.kind != ResourceKind::HostedZone);
+            .filter(|(name, _)| name.kind() != ResourceKind::HostedZone);
         kept.map(|(name, r)| (name.clone(), r.clone()))
             .collect::<BTreeMap<_, _>>()
     };

@@ -67,10 +67,11 @@ fn placements() -> impl Strategy<Value = Placed> {
     let served = (names(), types_served, ttls(), ttl_ranges(), failbacks());
     let served = served.prop_map(|(name, record_types, ttl, ttl_range, failback)| {
         Content::Policy(VersionBinding {
-            version: ResourceName {
-                kind: ResourceKind::TrafficPolicyVersion,
-                ..name
-            },
+            version: ResourceName::new(
+                ResourceKind::TrafficPolicyVersion,
+                name.namespace(),
+                name.name(),
+            ),
             record_types,
             ttl,
             ttl_range,

@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use self::records::remove_all;
 use self::versions::Bindings;
-use super::Assembly;
-use super::held::{Held, Shared};
+use super::assembled::Assembled;
 use crate::name::OwnerName;
 use crate::record_type::NS;
 use crate::resource::{Content, Fault, Records, Resource, ResourceName, VersionBinding};
@@ -25,61 +24,62 @@ use crate::zone::Zone;
 /// How many resources a fault names at most.
 const NAMED: usize = 3;
 
-/// By name: what it becomes, or `None` for a removal.
-pub(super) type Changes = BTreeMap<Arc<ResourceName>, Option<Resource>>;
+/// Names, each once, with what they become, or `None` for a removal.
+pub(super) type Changes = Vec<(ResourceName, Option<Resource>)>;
 
 /// A change being made.
-pub(super) struct Edit {
-    after: Assembly,
+pub(super) struct Edit<'b> {
+    after: Assembled,
     snapshot: Snapshot,
+    /// The resources as they were.
+    before: &'b dyn Fn(&ResourceName) -> Option<Resource>,
     /// Apexes of zones that nothing makes any longer, with what made them.
-    orphans: BTreeMap<OwnerName, Arc<ResourceName>>,
+    orphans: BTreeMap<OwnerName, ResourceName>,
     /// Apexes of zones at fault, of which nothing more need be said.
     doubtful: BTreeSet<OwnerName>,
-    shared: Shared,
     bindings: Bindings,
     /// Whether other versions may be served than before.
     versions_changed: bool,
     faults: Vec<Fault>,
 }
 
-impl Edit {
-    /// Makes `changes` to `before`.
-    pub(super) fn make(mut before: Assembly, mut changes: Changes) -> Result<Assembly, Vec<Fault>> {
-        let mut old = Vec::new();
-        changes.retain(|name, resource| {
-            let held = before.resources.get(name);
-            let changes = match (held, resource) {
-                (Some(held), Some(resource)) => !held.is(resource),
-                (held, resource) => held.is_some() || resource.is_some(),
-            };
-            let held = held.filter(|_| changes).cloned();
-            old.extend(held.map(|held| (Arc::clone(name), held)));
-            changes
-        });
-        let mut edit = Self {
-            snapshot: Arc::unwrap_or_clone(std::mem::take(&mut before.snapshot)),
-            after: before,
-            shared: Shared::default(),
+impl<'b> Edit<'b> {
+    /// Begins to change what was assembled from resources of which `before`
+    /// gives each.
+    pub(super) fn begin(
+        mut assembled: Assembled,
+        before: &'b dyn Fn(&ResourceName) -> Option<Resource>,
+    ) -> Self {
+        Self {
+            snapshot: Arc::unwrap_or_clone(std::mem::take(&mut assembled.snapshot)),
+            after: assembled,
+            before,
             orphans: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             bindings: Bindings::default(),
             versions_changed: false,
             faults: Vec::new(),
-        };
-        edit.check_kinds(&changes);
-        for (name, held) in old {
-            edit.take_out(&name, held);
         }
-        for (name, resource) in &changes {
-            edit.store(name, resource.as_ref());
+    }
+
+    /// Makes these changes.
+    pub(super) fn change(&mut self, mut changes: Changes) {
+        let mut old = Vec::new();
+        changes.retain(|(name, resource)| {
+            let held = (self.before)(name);
+            let is_change = held != *resource;
+            old.extend(held.filter(|_| is_change).map(|held| (name.clone(), held)));
+            is_change
+        });
+        self.check_kinds(&changes);
+        for (name, resource) in &old {
+            self.take_out(name, resource);
         }
-        edit.put_heads(&changes);
-        edit.put_versions(&changes);
-        edit.put_records(&changes);
-        edit.put_checks(&changes);
-        edit.remove_orphans();
-        edit.finish()
+        self.put_heads(&changes);
+        self.put_versions(&changes);
+        self.put_records(&changes);
+        self.put_checks(&changes);
+        self.remove_orphans();
     }
 
     fn fault(&mut self, resource: &ResourceName, message: impl Into<String>) {
@@ -91,44 +91,36 @@ impl Edit {
 
     fn check_kinds(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let fits = |resource: &Resource| resource.is_of(name.kind);
+            let fits = |resource: &Resource| resource.is_of(name.kind());
             if !resource.as_ref().is_none_or(fits) {
-                self.fault(name, format!("the content is not that of a {}", name.kind));
+                self.fault(
+                    name,
+                    format!("the content is not that of a {}", name.kind()),
+                );
             }
         }
     }
 
     /// Takes what a resource has given so far out of the zones and indexes.
-    fn take_out(&mut self, name: &Arc<ResourceName>, old: Held) {
+    fn take_out(&mut self, name: &ResourceName, old: &Resource) {
         match old {
-            Held::Whole(old) => {
-                let Resource::Zone(head) = &*old else { return };
+            Resource::Zone(head) => {
                 self.after.heads.remove(&head.apex);
-                self.orphans.insert(head.apex.clone(), Arc::clone(name));
+                self.orphans.insert(head.apex.clone(), name.clone());
                 if let Some(zone) = self.zone_mut(&head.apex) {
                     zone.edit(&head.apex, |node| node.remove(NS));
                 }
             }
-            Held::Records(records) => {
+            Resource::Records(records) => {
                 if let Some(zone) = self.zone_mut(&records.zone) {
                     remove_all(zone, &records.placed);
                 }
-                for binding in records.bindings() {
+                for binding in bindings(records) {
                     self.forget_user(&binding.version, name);
                 }
             }
-        }
-    }
-
-    fn store(&mut self, name: &Arc<ResourceName>, resource: Option<&Resource>) {
-        match resource {
-            Some(resource) => {
-                let held = self.shared.hold(resource);
-                self.after.resources.insert(Arc::clone(name), held);
-            }
-            None => {
-                self.after.resources.remove(name);
-            }
+            // Those who serve a version are led to what it becomes.
+            Resource::Version(_) | Resource::Check(_) => {}
         }
     }
 
@@ -138,7 +130,8 @@ impl Edit {
         self.snapshot.zones.get_mut(apex).map(Arc::make_mut)
     }
 
-    fn finish(mut self) -> Result<Assembly, Vec<Fault>> {
+    /// What has come of it.
+    pub(super) fn finish(mut self) -> Result<Assembled, Vec<Fault>> {
         if !self.faults.is_empty() {
             self.faults.sort();
             self.faults.dedup();
@@ -163,8 +156,8 @@ fn bindings(records: &Records) -> impl Iterator<Item = &VersionBinding> {
 }
 
 /// `A, B, C and 7 more`, in order.
-fn list<'n>(names: impl Iterator<Item = &'n ResourceName>) -> String {
-    let mut names: Vec<&ResourceName> = names.collect();
+fn list<'n, N: Ord + ToString + 'n>(names: impl Iterator<Item = &'n N>) -> String {
+    let mut names: Vec<&N> = names.collect();
     names.sort_unstable();
     let more = names.len().saturating_sub(NAMED);
     names.truncate(NAMED);

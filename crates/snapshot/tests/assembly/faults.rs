@@ -93,7 +93,7 @@ fn what_is_in_use_cannot_go() {
     assert_eq!(
         faults,
         [
-            "HostedZone/shop/z: the zone example.com. cannot go: RecordSet/shop/www lies in it",
+            "HostedZone/shop/z: the zone example.com. cannot go: there are data at www.example.com.",
             "TrafficPolicyVersion/shop/v: cannot go: RecordSet/shop/www still serves it",
         ]
     );

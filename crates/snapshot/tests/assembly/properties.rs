@@ -147,10 +147,10 @@ fn is_sound(world: &World) -> bool {
     let mut sound = distinct.len() == apexes.len();
     for (name, resource) in world {
         sound &= match resource {
-            Resource::Zone(_) => name.kind == ResourceKind::HostedZone,
-            Resource::Version(_) => name.kind == ResourceKind::TrafficPolicyVersion,
-            Resource::Records(_) => KINDS.contains(&name.kind),
-            Resource::Check(_) => name.kind == ResourceKind::HealthCheck,
+            Resource::Zone(_) => name.kind() == ResourceKind::HostedZone,
+            Resource::Version(_) => name.kind() == ResourceKind::TrafficPolicyVersion,
+            Resource::Records(_) => KINDS.contains(&name.kind()),
+            Resource::Check(_) => name.kind() == ResourceKind::HealthCheck,
         };
     }
     for records in all_records(world) {
@@ -225,7 +225,7 @@ fn check_content(world: &World, snapshot: &Snapshot) -> Result<(), TestCaseError
     }
     let checks = world.iter().filter_map(|(name, resource)| match resource {
         Resource::Check(check) => Some((
-            format!("{}/{}", name.namespace, name.name),
+            format!("{}/{}", name.namespace(), name.name()),
             Arc::clone(check),
         )),
         _ => None,

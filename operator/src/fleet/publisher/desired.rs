@@ -2,7 +2,7 @@
 //! for what is quarantined.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use watershed_proto::OLDEST_FORMAT;
 use watershed_snapshot::{
@@ -29,8 +29,13 @@ pub(super) struct Desired {
     /// Versions that are no longer desired, for the last forms bind them.
     kept: BTreeSet<ResourceName>,
     target: ResourceSet,
+    /// What is desired and is published in another form, or not at all: few,
+    /// where the target is large.
+    uncarried: BTreeSet<ResourceName>,
     /// The newest format that may be published.
     format: u32,
+    /// The newest format in the target, once somebody has asked.
+    format_of_target: OnceLock<u32>,
 }
 
 /// Who refuses the desired form of a resource, and what is carried instead.
@@ -63,8 +68,8 @@ impl Desired {
 
     /// Whether `set` has `name` as desired.
     pub(super) fn is_form_in(&self, name: &ResourceName, set: &ResourceSet) -> bool {
-        let form = |set: &ResourceSet| set.get(name).map(Encoded::hash);
-        form(&self.set).is_some() && form(&self.set) == form(set)
+        let desired = self.set.get(name);
+        desired.is_some() && desired == set.get(name)
     }
 
     /// Whether the target carries `name` as desired.
@@ -92,6 +97,7 @@ impl Desired {
         acked: &ResourceSet,
     ) -> Vec<ResourceName> {
         self.known = true;
+        self.format_of_target = OnceLock::new();
         let renewed: Vec<ResourceName> = changes
             .into_iter()
             .filter_map(|(name, content)| self.put(&name, content).then_some(name))
@@ -238,21 +244,22 @@ impl Desired {
 
     /// The newest format that reading the target takes.
     pub(super) fn format_of_target(&self) -> u32 {
-        let carried = |name: &ResourceName| self.is_carried(name);
-        let newer = self.newer.iter().filter(|(name, _)| carried(name));
-        let former = self
-            .former
-            .iter()
-            .filter(|(name, _)| self.target.get(name).is_some() && !carried(name));
-        let formats = newer.chain(former).map(|(_, format)| *format);
-        formats.fold(OLDEST_FORMAT, u32::max)
+        *self.format_of_target.get_or_init(|| {
+            let carried = |name: &ResourceName| self.is_carried(name);
+            let newer = self.newer.iter().filter(|(name, _)| carried(name));
+            let former = self
+                .former
+                .iter()
+                .filter(|(name, _)| self.target.get(name).is_some() && !carried(name));
+            let formats = newer.chain(former).map(|(_, format)| *format);
+            formats.fold(OLDEST_FORMAT, u32::max)
+        })
     }
 
     /// What everybody serves already is not taken away because somebody came
     /// who cannot read it.
     fn holds_back(&self, name: &ResourceName, format: u32, acked: &ResourceSet) -> bool {
-        let form = |set: &ResourceSet| set.get(name).map(Encoded::hash);
-        format > self.format && form(&self.set) != form(acked)
+        format > self.format && self.set.get(name) != acked.get(name)
     }
 
     /// The form of `name` to publish.
@@ -286,12 +293,18 @@ impl Desired {
     }
 
     fn refresh(&mut self, names: &[ResourceName], acked: &ResourceSet) {
+        self.format_of_target = OnceLock::new();
         let dependants = self.dependants(names.iter());
         for name in names.iter().chain(&dependants) {
             match self.form(name, acked) {
                 Some(bytes) => self.target.put(name.clone(), bytes),
                 None => self.target.remove(name),
             };
+            if self.is_desired(name) && !self.is_carried(name) {
+                self.uncarried.insert(name.clone());
+            } else {
+                self.uncarried.remove(name);
+            }
             self.kept.remove(name);
         }
         self.refresh_kept(acked);
@@ -300,11 +313,8 @@ impl Desired {
     /// Keeps in the target the versions that last forms bind, for as long as
     /// they do.
     fn refresh_kept(&mut self, acked: &ResourceSet) {
-        let quarantined = || self.refused.keys().chain(self.newer.keys());
-        let waiting = self.dependants(quarantined());
-        let needed: BTreeSet<ResourceName> = quarantined()
-            .chain(&waiting)
-            .filter(|name| !self.is_carried(name))
+        let uncarried = self.uncarried.iter();
+        let needed: BTreeSet<ResourceName> = uncarried
             .filter_map(|name| Some((name, self.form(name, acked)?)))
             .flat_map(|(name, bytes)| versions_bound(name, &bytes))
             .filter(|version| self.set.get(version).is_none())

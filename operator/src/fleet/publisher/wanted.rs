@@ -50,7 +50,8 @@ impl Differing {
         let delta = set.diff(target);
         let put = delta.put.into_iter().map(|(name, _)| name);
         let names: BTreeSet<ResourceName> = delta.remove.into_iter().chain(put).collect();
-        let places = (names.iter()).filter(|name| name.kind != ResourceKind::TrafficPolicyVersion);
+        let places =
+            (names.iter()).filter(|name| name.kind() != ResourceKind::TrafficPolicyVersion);
         let forms = places.flat_map(|name| [read_from(set, name), read_from(target, name)]);
         let zones = forms.flatten().filter_map(|resource| apex(&resource));
         Self {
@@ -60,7 +61,7 @@ impl Differing {
     }
 
     fn has_zone(&self, name: &ResourceName, set: &ResourceSet) -> bool {
-        name.kind == ResourceKind::HostedZone
+        name.kind() == ResourceKind::HostedZone
             && !self.zones.is_empty()
             && read_from(set, name)
                 .and_then(|resource| apex(&resource))

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Changes, Edit, Held, list};
+use super::{Changes, Edit, list};
 use crate::name::OwnerName;
 use crate::node::Node;
 use crate::record_type::{NS, SOA};
-use crate::resource::{Resource, ResourceName, ZoneHead};
+use crate::resource::{Resource, ZoneHead};
 use crate::zone::Zone;
 
-impl Edit {
+impl Edit<'_> {
     pub(super) fn put_heads(&mut self, changes: &Changes) {
         for (name, resource) in changes {
             let Some(Resource::Zone(head)) = resource else {
@@ -20,7 +20,7 @@ impl Edit {
                 self.fault(name, message);
                 continue;
             }
-            self.after.heads.insert(head.apex.clone(), Arc::clone(name));
+            self.after.heads.insert(head.apex.clone(), name.clone());
             self.orphans.remove(&head.apex);
             if let Err(message) = self.put_head(head) {
                 self.fault(name, message);
@@ -51,34 +51,24 @@ impl Edit {
     /// not in them, so data in them are of resources that stay.
     pub(super) fn remove_orphans(&mut self) {
         for (apex, maker) in std::mem::take(&mut self.orphans) {
-            let bare = self.snapshot.zones.get(&apex).is_none_or(|zone| {
-                let only_soa = |node: &Node| {
-                    node.policies.is_empty() && node.rrsets.iter().all(|set| set.record_type == SOA)
-                };
-                zone.names()
-                    .all(|(name, node)| *name == apex && only_soa(node))
-            });
-            if bare {
+            let Some(zone) = self.snapshot.zones.get(&apex) else {
+                continue;
+            };
+            let only_soa = |node: &Node| {
+                node.policies.is_empty() && node.rrsets.iter().all(|set| set.record_type == SOA)
+            };
+            let left = zone
+                .names()
+                .filter(|(name, node)| **name != apex || !only_soa(node))
+                .filter(|(_, node)| !node.is_empty());
+            let left: Vec<&OwnerName> = left.map(|(name, _)| name).collect();
+            if left.is_empty() {
                 self.snapshot.zones.remove(&apex);
             } else {
-                let left = list(self.records_in(&apex));
-                self.fault(
-                    &maker,
-                    format!("the zone {apex} cannot go: {left} lies in it"),
-                );
+                let left = list(left.into_iter());
+                let message = format!("the zone {apex} cannot go: there are data at {left}");
+                self.fault(&maker, message);
             }
         }
-    }
-
-    /// What places data in a zone. It looks at every resource, which only a
-    /// fault pays for.
-    fn records_in(&self, apex: &OwnerName) -> impl Iterator<Item = &ResourceName> {
-        let resources = self.after.resources.iter();
-        resources.filter_map(move |(name, held)| match held {
-            Held::Records(records) if *records.zone == *apex && !records.placed.is_empty() => {
-                Some(&**name)
-            }
-            _ => None,
-        })
     }
 }

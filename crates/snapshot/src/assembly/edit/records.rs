@@ -1,8 +1,8 @@
 //! What lies in zones.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::held::{HeldContent, HeldPlaced};
 use super::versions::alien_type;
 use super::{Changes, Edit, bindings};
 use crate::name::OwnerName;
@@ -10,8 +10,12 @@ use crate::policy_version::PolicyVersion;
 use crate::resource::{Content, Placed, Resource, VersionBinding};
 use crate::zone::Zone;
 
-impl Edit {
+/// Names of a zone in one change that are worth making room for.
+const MANY: usize = 1000;
+
+impl Edit<'_> {
     pub(super) fn put_records(&mut self, changes: &Changes) {
+        self.make_room(changes);
         for (name, resource) in changes {
             let Some(Resource::Records(records)) = resource else {
                 continue;
@@ -29,6 +33,23 @@ impl Edit {
                 }
             } else if !records.placed.is_empty() && !self.doubtful.contains(apex) {
                 self.fault(name, format!("its zone {apex} does not exist"));
+            }
+        }
+    }
+
+    /// Lets tables grow once rather than step by step.
+    fn make_room(&mut self, changes: &Changes) {
+        let mut names: BTreeMap<&OwnerName, usize> = BTreeMap::new();
+        for (_, resource) in changes {
+            if let Some(Resource::Records(records)) = resource {
+                *names.entry(&records.zone).or_default() += records.placed.len();
+            }
+        }
+        for (apex, names) in names {
+            if names >= MANY
+                && let Some(zone) = self.zone_mut(apex)
+            {
+                zone.reserve(names);
             }
         }
     }
@@ -65,21 +86,21 @@ impl Edit {
         let Some(version) = self.held_version(name) else {
             return Err(format!("{owner} serves {name}, which does not exist"));
         };
-        match alien_type(binding, &version) {
+        match alien_type(binding, version) {
             Some(alien) => Err(format!(
                 "{owner} serves type {alien}, which {name} does not have"
             )),
-            None => Ok(version),
+            None => Ok(Arc::clone(version)),
         }
     }
 }
 
 /// Takes everything that was placed out of a zone.
-pub(super) fn remove_all(zone: &mut Zone, placed: &[HeldPlaced]) {
-    for HeldPlaced { owner, content } in placed {
+pub(super) fn remove_all(zone: &mut Zone, placed: &[Placed]) {
+    for Placed { owner, content } in placed {
         zone.edit(owner, |node| match content {
-            HeldContent::Static(set) => node.remove(set.record_type),
-            HeldContent::Policy(binding) => node.unbind(&binding.record_types),
+            Content::Static(set) => node.remove(set.record_type),
+            Content::Policy(binding) => node.unbind(&binding.record_types),
         });
     }
 }

@@ -3,46 +3,55 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::held::{HeldContent, HeldPlaced};
-use super::{Changes, Edit, Held, list};
-use crate::map::CowMap;
+use super::super::assembled::Version;
+use super::{Changes, Edit, list};
 use crate::policy_version::{Binding, PolicyVersion, RecordTypes};
-use crate::resource::{Resource, ResourceName, VersionBinding};
+use crate::resource::{Content, Placed, Resource, ResourceKind, ResourceName, VersionBinding};
 
-impl Edit {
-    /// Leads the resources that serve a changed version, and do not change
-    /// themselves, to what it has become.
+impl Edit<'_> {
+    /// Puts and removes versions, and leads the resources that serve a changed
+    /// one, and do not change themselves, to what it has become.
     pub(super) fn put_versions(&mut self, changes: &Changes) {
         for (name, resource) in changes {
-            let Some(users) = self.after.users.get(name).cloned() else {
+            if name.kind() != ResourceKind::TrafficPolicyVersion {
                 continue;
+            }
+            let content = match resource {
+                Some(Resource::Version(version)) => Some(Arc::clone(version)),
+                // Content of another kind is said to be at fault.
+                Some(_) | None => None,
             };
+            let mut version = self.after.versions.remove(name).unwrap_or_default();
+            version.content.clone_from(&content);
+            let users = version.users.clone();
+            if content.is_some() || !users.is_empty() {
+                self.after.versions.insert(name.clone(), version);
+            }
+            if users.is_empty() {
+                continue;
+            }
             self.versions_changed = true;
-            match resource {
-                Some(Resource::Version(version)) => {
+            match (content, resource) {
+                (Some(version), _) => {
                     for user in users.keys() {
-                        self.rebind(user, name, version);
+                        self.rebind(user, name, &version);
                     }
                 }
-                // Its content is of another kind, and said to be at fault.
-                Some(_) => {}
-                None => self.fault(
-                    name,
-                    format!(
-                        "cannot go: {} still serves it",
-                        list(users.keys().map(|user| &**user))
-                    ),
-                ),
+                (None, Some(_)) => {}
+                (None, None) => {
+                    let message = format!("cannot go: {} still serves it", list(users.keys()));
+                    self.fault(name, message);
+                }
             }
         }
     }
 
     fn rebind(&mut self, user: &ResourceName, name: &ResourceName, version: &Arc<PolicyVersion>) {
-        let Some(Held::Records(records)) = self.after.resources.get(user).cloned() else {
+        let Some(Resource::Records(records)) = (self.before)(user) else {
             return;
         };
-        for HeldPlaced { owner, content } in &records.placed {
-            let HeldContent::Policy(binding) = content else {
+        for Placed { owner, content } in &records.placed {
+            let Content::Policy(binding) = content else {
                 continue;
             };
             if binding.version != *name {
@@ -62,41 +71,32 @@ impl Edit {
         }
     }
 
-    pub(super) fn remember_user(&mut self, version: &ResourceName, user: &Arc<ResourceName>) {
-        if let Some(users) = self.after.users.get_mut(version) {
-            users.insert(Arc::clone(user), ());
-        } else {
-            let users = CowMap::from_iter([(Arc::clone(user), ())]);
-            self.after.users.insert(Arc::new(version.clone()), users);
-            self.versions_changed = true;
+    pub(super) fn remember_user(&mut self, version: &ResourceName, user: &ResourceName) {
+        if let Some(version) = self.after.versions.get_mut(version) {
+            self.versions_changed |= version.users.is_empty();
+            version.users.insert(user.clone(), ());
         }
     }
 
     pub(super) fn forget_user(&mut self, version: &ResourceName, user: &ResourceName) {
-        let Some(users) = self.after.users.get_mut(version) else {
-            return;
-        };
-        users.remove(user);
-        if users.is_empty() {
-            self.after.users.remove(version);
-            self.versions_changed = true;
+        if let Some(version) = self.after.versions.get_mut(version) {
+            version.users.remove(user);
+            self.versions_changed |= version.users.is_empty();
         }
     }
 
     pub(super) fn served_versions(&self) -> Vec<Arc<PolicyVersion>> {
-        let served = self.after.users.keys();
-        served.filter_map(|name| self.held_version(name)).collect()
+        let versions = self.after.versions.values();
+        let served = versions.filter(|version| !version.users.is_empty());
+        served
+            .filter_map(|version| version.content.clone())
+            .collect()
     }
 
     /// The version of that name, if there is one.
-    pub(super) fn held_version(&self, name: &ResourceName) -> Option<Arc<PolicyVersion>> {
-        match self.after.resources.get(name)? {
-            Held::Whole(resource) => match &**resource {
-                Resource::Version(version) => Some(Arc::clone(version)),
-                _ => None,
-            },
-            Held::Records(_) => None,
-        }
+    pub(super) fn held_version(&self, name: &ResourceName) -> Option<&Arc<PolicyVersion>> {
+        let Version { content, .. } = self.after.versions.get(name)?;
+        content.as_ref()
     }
 }
 
