@@ -7,6 +7,7 @@ mod enrol;
 mod failures;
 mod fanout;
 mod getting_started;
+mod gitops;
 mod in_use;
 mod invalid;
 mod measure;
