@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watershed_e2e::cluster::parse_manifests;
+use watershed_e2e::eventually;
 use watershed_e2e::tools::{gitops, repository};
 
-use crate::support::{Fleet, Setup};
+use crate::support::{Fleet, SOON, Setup};
 
 /// What Git has besides the example.
 const MORE: &str = include_str!("gitops.yaml");
@@ -122,7 +123,34 @@ async fn flux_sees_no_drift_and_prunes_what_left_git() -> Result<()> {
     let mut said = site.flux(site.wanted.clone()).await?;
     said.retain(|line| line != "PolicyRecord/shop/blog created");
     all(&said, without.len(), "unchanged")?;
-    site.is_served().await
+    site.is_served().await?;
+    a_version_leaves_with_its_last_record(&site).await
+}
+
+/// One commit moves the record and removes the version that it served. That
+/// may be refused until the operator has seen the move; the next attempt, as
+/// Flux makes it, succeeds.
+async fn a_version_leaves_with_its_last_record(site: &Site) -> Result<()> {
+    let mut wanted = site.wanted.clone();
+    wanted.retain(|object| object["metadata"]["name"] != "web-v2");
+    let www = wanted.iter_mut().find(|o| o["metadata"]["name"] == "www");
+    www.context("no www")?["spec"]["version"] = 1.into();
+    eventually("the version is pruned", SOON, async || {
+        let said = site.flux(wanted.clone()).await?;
+        let last = said.last().map(String::as_str);
+        ensure!(
+            last == Some("TrafficPolicyVersion/shop/web-v2 deleted"),
+            "{said:#?}"
+        );
+        Ok(())
+    })
+    .await?;
+    site.fleet
+        .gone("TrafficPolicyVersion", "shop/web-v2")
+        .await?;
+    site.is_served().await?;
+    let said = site.flux(wanted.clone()).await?;
+    all(&said, wanted.len(), "unchanged")
 }
 
 /// As many lines as objects, and each of them ends so.

@@ -12,6 +12,7 @@ mod in_use;
 mod invalid;
 mod measure;
 mod numbers;
+mod pages;
 mod references;
 mod refusal;
 mod shop;
