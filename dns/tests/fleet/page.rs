@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-pub(crate) const PAGE: &str = include_str!("../../../docs/fleet.md");
+const PAGE: &str = include_str!("../../../docs/fleet.md");
+/// Written from what the programs register; what a node shows must be there.
+pub(crate) const METRICS: &str = include_str!("../../../docs/metrics.md");
 
 #[test]
 fn the_page_names_every_flag() {
