@@ -104,7 +104,11 @@ fn elsewhere(kind: &str, path: &str) -> Option<&'static str> {
 /// One object: its heading, its fields, its rules.
 fn section(kind: &str, path: &str, object: &Value) -> String {
     let level = if path.contains('.') { "###" } else { "##" };
-    let mut text = format!("\n{level} `{path}`\n\n{}\n", description(object));
+    let mut text = format!("\n{level} `{path}`\n");
+    let about = description(object);
+    if !about.is_empty() {
+        let _ = write!(text, "\n{about}\n");
+    }
     let fields = object["properties"].as_object();
     let mut fields: Vec<(&String, &Value)> = fields.into_iter().flatten().collect();
     // What must be there comes first.
