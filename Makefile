@@ -200,7 +200,7 @@ node-tools: ## What nodes need: containerd and the like, cluster DNS; root insta
 
 .PHONY: e2e-tools
 e2e-tools: ## Build the control plane's programs, once: ten minutes
-	@scripts/e2e-tools kube kube-oldest >/dev/null
+	@scripts/e2e-tools kube kube-oldest gitops >/dev/null
 
 .PHONY: e2e-binaries
 e2e-binaries: ## Build the programs under test: target/debug

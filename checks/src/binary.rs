@@ -1,4 +1,4 @@
-//! The `watershed` program as it was built beside the tests.
+//! The programs as they were built beside the tests.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,9 +14,25 @@ use crate::tree;
 /// The program was not built: `cargo test --workspace` builds it, a test of
 /// this package alone does not.
 pub fn watershed() -> Result<Command> {
-    let mut command = Command::new(path()?);
+    let mut command = Command::new(path("watershed")?);
     command.current_dir(tree::root()).env("NO_COLOR", "1");
     Ok(command)
+}
+
+/// What `PROGRAM ARGS --help` prints, whatever the environment is.
+///
+/// # Errors
+/// As [`output`].
+pub fn help(program: &str, args: &[&str]) -> Result<String> {
+    let mut command = Command::new(path(program)?);
+    let output = command.env_clear().args(args).arg("--help").output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} {} --help failed:\n{error}",
+        args.join(" ")
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// What `watershed ARGS` prints, when it succeeds.
@@ -35,13 +51,13 @@ pub fn output(args: &[&str]) -> Result<String> {
 }
 
 /// Tests run from `target/PROFILE/deps`; programs are one directory up.
-fn path() -> Result<PathBuf> {
+fn path(program: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let profile = this
         .parent()
         .and_then(|deps| deps.parent())
         .context("no target directory")?;
-    let program = profile.join(format!("watershed{}", std::env::consts::EXE_SUFFIX));
+    let program = profile.join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
     ensure!(
         program.exists(),
         "{} is missing: run `cargo test --workspace`",

@@ -183,18 +183,14 @@ fn rules() -> Result<Vec<Value>> {
     Ok(rules.flatten().cloned().collect())
 }
 
-/// The metrics in the tables of the pages.
+/// The metrics in the tables of the page, which are those of the programs.
 fn documented_metrics() -> Result<BTreeSet<String>> {
-    let mut metrics = BTreeSet::new();
-    for page in ["docs/operator.md", "docs/fleet.md"] {
-        let text = fs::read_to_string(tree::root().join(page))?;
-        let rows = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `watershed_"));
-        let names = rows.filter_map(|row| row.split('`').next());
-        metrics.extend(names.map(|name| format!("watershed_{name}")));
-    }
-    Ok(metrics)
+    let text = fs::read_to_string(tree::root().join("docs/metrics.md"))?;
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `watershed_"));
+    let names = rows.filter_map(|row| row.split('`').next());
+    Ok(names.map(|name| format!("watershed_{name}")).collect())
 }
 
 /// The metrics that an expression asks for.

@@ -92,7 +92,10 @@ fn statuses() -> Result<BTreeMap<String, Value>> {
 fn verdicts<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Result<Vec<Value>> {
     let lines: Vec<String> = objects.into_iter().map(Value::to_string).collect();
     let mut tool = tool("WATERSHED_GITOPS")?;
-    let output = fed(tool.args([HEALTH, EXPRESSIONS]), &lines.join("\n"))?;
+    let output = fed(
+        tool.args(["health", HEALTH, EXPRESSIONS]),
+        &lines.join("\n"),
+    )?;
     let found: Result<Vec<Value>, _> = (said(&output)?.lines()).map(serde_json::from_str).collect();
     let found = found?;
     ensure!(

@@ -1,5 +1,6 @@
 //! The `dig` commands in the documentation print what the documentation says,
-//! asked of the example that the page is about.
+//! asked of the example that the page is about, and the `watershed serve`
+//! commands start.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -40,6 +41,23 @@ fn documented_queries_get_the_documented_answers() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn documented_servers_start() -> Result<()> {
+    let mut started = 0;
+    for path in tree::files_with(&tree::root(), "md")? {
+        let commands = Page::parse(&fs::read_to_string(&path)?).commands("watershed");
+        for command in commands
+            .iter()
+            .filter(|c| c.words.get(1).is_some_and(|w| w == "serve"))
+        {
+            Server::run(&command.words).with_context(|| tree::relative(&path))?;
+            started += 1;
+        }
+    }
+    ensure!(started > 1, "only {started} servers found in the pages");
+    Ok(())
+}
+
 /// The example that a page is about: its own directory, or the first one.
 fn served_by(page: &Path) -> String {
     let directory = page.parent().map(tree::relative).unwrap_or_default();
@@ -58,21 +76,22 @@ struct Server {
 }
 
 impl Server {
-    /// Starts it, and returns once it says how to ask it.
+    /// Serves a directory.
     fn start(directory: &str) -> Result<Self> {
+        Self::run(&["watershed", "serve", directory].map(str::to_owned))
+    }
+
+    /// Starts it by a command, but on a port of its own, and returns once it says
+    /// how to ask it.
+    fn run(words: &[String]) -> Result<Self> {
         let port = UdpSocket::bind("127.0.0.1:0")?
             .local_addr()?
             .port()
             .to_string();
         let state = tempfile::tempdir()?;
         let mut process = binary::watershed()?
-            .args([
-                "serve",
-                directory,
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--state",
-            ])
+            .args(without_listen(words))
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--state"])
             .arg(state.path())
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
@@ -94,7 +113,7 @@ impl Server {
         });
         is_ready
             .recv_timeout(START)
-            .with_context(|| format!("{directory} is not served"))?;
+            .with_context(|| format!("`{}` serves nothing", words.join(" ")))?;
         Ok(server)
     }
 
@@ -109,6 +128,14 @@ impl Server {
         let lines = String::from_utf8(output.stdout)?;
         Ok(lines.lines().map(str::to_owned).collect())
     }
+}
+
+/// The arguments without `--listen` and its value.
+fn without_listen(words: &[String]) -> Vec<&String> {
+    let at = words.iter().position(|word| word == "--listen");
+    let kept = words.iter().enumerate().skip(1);
+    let kept = kept.filter(|(index, _)| at.is_none_or(|at| *index != at && *index != at + 1));
+    kept.map(|(_, word)| word).collect()
 }
 
 impl Drop for Server {

@@ -155,14 +155,15 @@ fn check_scenario(value: &Value, unit: &Unit) -> Vec<Finding> {
     findings
 }
 
-/// Objects given twice: which of them counts would be chance.
+/// Objects of ours given twice: which of them counts would be chance.
 fn duplicates(set: &Set) -> Vec<(usize, Finding)> {
     let mut first: BTreeMap<Identity, &Unit> = BTreeMap::new();
     let mut found = Vec::new();
     for (index, unit) in set.units.iter().enumerate() {
         let Some(value) = unit.object() else { continue };
         let identity = manifest::identity(value);
-        if identity.name.is_empty() {
+        // Kinds of other groups may have our names, and each other's.
+        if identity.name.is_empty() || is_foreign(value) {
             continue;
         }
         if let Some(other) = first.get(&identity) {

@@ -2,9 +2,10 @@
 //!
 //! In the Markdown pages of the repository, a block fenced as `console` holds
 //! commands (`$ watershed …`, run in the root of the repository by `sh`) and
-//! what they print, both streams together. A block that is not to be run is
-//! fenced as `console no-run`. Besides `watershed` only `cat`, `echo` and
-//! `printf` are run here; `dig` and `make` have tests of their own.
+//! what they print, both streams together. Blocks with more than that word
+//! behind the fence are for others, see `checks/tests/commands.rs`. Besides
+//! `watershed` only `cat`, `echo` and `printf` are run here; `dig` and `watershed
+//! serve` have tests of their own, in `checks/tests/queries.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -18,7 +19,7 @@ use support::{Format, check, rewrite, root};
 /// Programs that a block may run.
 const RUN: [&str; 4] = ["watershed", "cat", "echo", "printf"];
 /// Programs that other tests run.
-const TESTED_ELSEWHERE: [&str; 2] = ["dig", "make"];
+const TESTED_ELSEWHERE: [&str; 1] = ["dig"];
 
 #[test]
 fn documented_commands_print_what_the_pages_say() {
@@ -52,7 +53,7 @@ fn is_run(command: &str) -> bool {
     let known = RUN.contains(&program);
     assert!(
         known || TESTED_ELSEWHERE.contains(&program),
-        "`{command}` is not run by any test: fence its block as `console no-run`"
+        "`{command}` is not run by any test: say in its fence who runs it, see checks/tests/commands.rs"
     );
     known && !command.starts_with("watershed serve")
 }
@@ -60,11 +61,11 @@ fn is_run(command: &str) -> bool {
 #[test]
 fn output_is_replaced_command_by_command() {
     let page = "$ watershed a\n```console\n$ watershed x\nold\n$ dig y\nkept\n$ watershed z\n```\nb\n\
-                ```console no-run\n$ rm\n```\n";
+                ```console no-run: why\n$ rm\n```\n";
     let mut run = |command: &str| format!("<{command}>\n");
     assert_eq!(
         rewrite(page, Format::Markdown, is_run, &mut run),
         "$ watershed a\n```console\n$ watershed x\n<watershed x>\n$ dig y\nkept\n$ watershed z\n\
-         <watershed z>\n```\nb\n```console no-run\n$ rm\n```\n"
+         <watershed z>\n```\nb\n```console no-run: why\n$ rm\n```\n"
     );
 }

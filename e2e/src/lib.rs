@@ -15,6 +15,7 @@
 //! - [`node`]: machines for pods: kubelet, containerd and kube-proxy, each in
 //!   namespaces of its own, on one network with the control plane ([`netns`]);
 //! - [`image`]: images for them;
+//! - [`page`]: what pages of the documentation tell people to do;
 //! - [`wait`]: conditions with a deadline, in place of sleeps;
 //! - [`http`]: pages that programs serve about themselves;
 //! - [`binaries`], [`tools`], [`ports`], [`run_dir`]: where things are.
@@ -34,6 +35,7 @@ pub mod http;
 pub mod image;
 pub mod netns;
 pub mod node;
+pub mod page;
 pub mod ports;
 pub mod process;
 mod reaper;

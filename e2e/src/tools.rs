@@ -125,6 +125,14 @@ pub fn coredns() -> Result<PathBuf> {
     Ok(built("coredns")?.join("coredns"))
 }
 
+/// `gitops`, what Argo CD and Flux do with objects.
+///
+/// # Errors
+/// When it is not built.
+pub fn gitops() -> Result<PathBuf> {
+    Ok(built("gitops")?.join("gitops"))
+}
+
 /// `pause`, the first process of each pod.
 ///
 /// # Errors

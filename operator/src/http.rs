@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +58,7 @@ impl Health {
 /// Metrics of the process as a whole.
 #[derive(Clone)]
 pub(crate) struct Metrics {
+    build: IntGauge,
     ready: IntGauge,
     leader: IntGauge,
     term: IntGauge,
@@ -69,38 +72,35 @@ impl Metrics {
     /// # Errors
     /// When it has metrics of these names already.
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(format!("watershed_operator_{name}"), help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let build = Opts::new("watershed_build_info", "The program, in its labels.");
+        let gauge =
+            |name: &str, help: &str| IntGauge::new(format!("watershed_operator_{name}"), help);
+        let build = Opts::new("watershed_build_info", "1; the program is in the labels.");
         let build = build.const_label("program", "watershed-operator");
         let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
-        let build = IntGauge::with_opts(build)?;
-        build.set(1);
-        registry.register(Box::new(build))?;
-        let transitions = IntCounterVec::new(
-            Opts::new(
-                "watershed_operator_lease_transitions_total",
-                "How often this replica began to lead, and how often it ceased to.",
-            ),
-            &["to"],
-        )?;
-        for to in ["leading", "following"] {
-            transitions.with_label_values(&[to]);
-        }
-        registry.register(Box::new(transitions.clone()))?;
-        Ok(Self {
+        let transitions = Opts::new(
+            "watershed_operator_lease_transitions_total",
+            "How often this replica began to lead, and how often it ceased to: leading or following.",
+        );
+        let metrics = Self {
+            build: IntGauge::with_opts(build)?,
             ready: gauge("ready", "1 while /readyz is 200.")?,
-            leader: gauge("leader", "1 while this replica leads.")?,
+            leader: gauge(
+                "leader",
+                "1 while this replica leads, by the guard that every write asks.",
+            )?,
             term: gauge("term", "Term in which this replica led last; 0: never.")?,
-            transitions,
+            transitions: IntCounterVec::new(transitions, &["to"])?,
             expiry: gauge(
                 "certificate_expiry_timestamp_seconds",
                 "When the certificate for nodes expires; 0: there is none.",
             )?,
-        })
+        };
+        metrics.build.set(1);
+        for to in ["leading", "following"] {
+            metrics.transitions.with_label_values(&[to]);
+        }
+        registry.register(Box::new(metrics.clone()))?;
+        Ok(metrics)
     }
 
     /// Counts changes of the role, until nobody tells them any more.
@@ -129,6 +129,28 @@ impl Metrics {
         self.leader.set(guard.holds().into());
         let tls = health.tls.borrow();
         self.expiry.set(tls.as_ref().map_or(0, ServerTls::expires));
+    }
+
+    fn each(&self) -> [&dyn Collector; 6] {
+        [
+            &self.build,
+            &self.ready,
+            &self.leader,
+            &self.term,
+            &self.transitions,
+            &self.expiry,
+        ]
+    }
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }
 

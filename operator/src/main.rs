@@ -6,6 +6,8 @@ mod certificate;
 mod definitions;
 mod http;
 mod log;
+#[cfg(test)]
+mod metrics_page;
 mod nodes;
 mod run;
 

@@ -175,7 +175,7 @@ fn without_api_server_it_waits_says_so_once_and_ends_when_told() {
 
 #[test]
 fn the_page_names_every_metric() {
-    let page = include_str!("../../docs/operator.md");
+    let page = include_str!("../../docs/metrics.md");
     let program = Program::start(&[]);
     let (_, text) = program.get("/metrics");
     let names: Vec<&str> = (text.lines())

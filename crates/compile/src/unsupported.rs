@@ -2,17 +2,25 @@
 //! is told, for silence would pass for consent.
 
 use watershed_crd::hosted_zone::{DnssecMode, HostedZoneSpec};
-use watershed_crd::policy_record::{PolicyRecordSpec, Strategy};
+use watershed_crd::policy_record::{AnswerReporting, PolicyRecordSpec, Strategy};
 use watershed_policy::{Code, Diagnostic, Path};
 
 /// Warnings about a record.
 pub(crate) fn record(spec: &PolicyRecordSpec) -> Vec<Diagnostic> {
     let canary = (spec.rollout.as_ref()).is_some_and(|r| r.strategy == Strategy::Canary);
-    warnings([(
-        canary,
-        "spec.rollout",
-        "rollouts in steps are not done yet: a new version is served to everyone at once",
-    )])
+    let shares = (spec.reporting.as_ref()).is_some_and(|r| r.answers == AnswerReporting::Always);
+    warnings([
+        (
+            canary,
+            "spec.rollout",
+            "rollouts in steps are not done yet: a new version is served to everyone at once",
+        ),
+        (
+            shares,
+            "spec.reporting",
+            "shares of answers are not written to status yet",
+        ),
+    ])
 }
 
 /// Warnings about a zone.
@@ -31,4 +39,23 @@ fn warnings<const N: usize>(fields: [(bool, &str, &str); N]) -> Vec<Diagnostic> 
         Diagnostic::new(Code::Ignored, Path::Other(field.to_owned()), message)
     })
     .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_asks_for_in_vain_is_told() {
+        let told = |answers: &str| {
+            let spec = format!(
+                "{{hostedZoneRef: {{name: zone}}, name: www, policyRef: {{name: web}}, version: 1, \
+                 rollout: {{strategy: Canary}}, reporting: {{answers: {answers}}}}}"
+            );
+            record(&serde_yaml::from_str(&spec).unwrap()).len()
+        };
+        assert_eq!(told("Always"), 2);
+        assert_eq!(told("DuringRollout"), 1);
+    }
 }

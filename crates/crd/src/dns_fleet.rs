@@ -50,9 +50,6 @@ pub struct DNSFleetSpec {
     #[serde(default = "default_stale")]
     #[schemars(range(min = 10, max = 86_400))]
     pub node_stale_seconds: i32,
-    /// In which order nodes get a new snapshot.
-    #[serde(default)]
-    pub canary_order: CanaryOrder,
 }
 
 fn default_programmed() -> i32 {
@@ -61,15 +58,6 @@ fn default_programmed() -> i32 {
 
 fn default_stale() -> i32 {
     120
-}
-
-/// In which order nodes get a new snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum CanaryOrder {
-    #[default]
-    Random,
-    ByLocation,
 }
 
 /// What the nodes of a fleet serve.

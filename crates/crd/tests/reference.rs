@@ -1,14 +1,17 @@
-//! The page on the kinds, `docs/api.md`, says what the definitions say.
+//! The pages on the kinds, `docs/api.md` and those of `docs/reference`, say what
+//! the definitions say.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::Value;
-use watershed_crd::{KINDS, Manifest, definition, schema_for, validation_schema};
+use watershed_crd::{
+    KINDS, Manifest, definition, reference, reference_file, schema_for, validation_schema,
+};
 
 fn page() -> String {
     fs::read_to_string(support::path("../../docs/api.md")).unwrap()
@@ -20,6 +23,25 @@ fn sections(page: &str) -> BTreeMap<&str, &str> {
     sections
         .map(|section| section.split_once('\n').unwrap())
         .collect()
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let directory = support::path("../../docs/reference");
+    let mut expected = BTreeSet::from(["README.md".to_owned()]);
+    for kind in KINDS {
+        let name = reference_file(kind);
+        let file = fs::read_to_string(directory.join(&name)).unwrap_or_default();
+        let page = reference(kind).unwrap();
+        assert!(
+            file == page,
+            "docs/reference/{name} is stale: run `make generate`"
+        );
+        expected.insert(name);
+    }
+    let files = fs::read_dir(directory).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.collect::<BTreeSet<_>>(), expected, "docs/reference");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::build::Built;
 use crate::counts::QueryCounts;
 use crate::handler::Transport;
 use crate::health::HealthHandle;
+use crate::health::metrics::{Counters, Series};
 
 /// Buckets of the time to swap, which is a pointer's: from 0.1 ms to 3 s.
 const APPLY_BUCKETS: [f64; 10] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0];
@@ -22,6 +23,7 @@ const APPLY_BUCKETS: [f64; 10] = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1,
 /// The metrics of a member of a fleet.
 pub struct Metrics {
     registry: Registry,
+    build: IntGauge,
     epoch: IntGauge,
     generation: IntGauge,
     term: IntGauge,
@@ -45,6 +47,19 @@ struct States {
     on_disk: Option<SnapshotId>,
 }
 
+/// Every metric of a member of a fleet, for the page that lists them.
+///
+/// # Errors
+/// When one is malformed, which none is.
+pub fn collectors() -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
+    Ok(vec![
+        Box::new(Metrics::new()?),
+        Box::new(query_counters()?),
+        Box::new(Counters::new()?),
+        Box::new(Series::new()?),
+    ])
+}
+
 impl Metrics {
     /// Metrics with all values 0, in a registry of their own.
     ///
@@ -53,20 +68,25 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let add = Adding(&registry);
-        let build = Opts::new("watershed_build_info", "The program, in its labels");
+        let build = Opts::new("watershed_build_info", "1; the program is in the labels");
         let build = build.const_label("program", "watershed-dns");
         let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
-        add.registered(IntGauge::with_opts(build)?)?.set(1);
+        let build = add.registered(IntGauge::with_opts(build)?)?;
+        build.set(1);
         Ok(Self {
+            build,
             epoch: add.gauge("epoch", "Epoch of the state that is served")?,
             generation: add.gauge("generation", "Generation of the state that is served")?,
             term: add.gauge("operator_term", "Highest term of an operator seen")?,
             zones: add.gauge("zones", "Zones that are served")?,
             resources: add.gauge("resources", "Resources that the served state is made of")?,
-            connected: add.gauge("operator_connected", "1 while an operator is connected")?,
+            connected: add.gauge(
+                "operator_connected",
+                "1 while it has a stream to the leader",
+            )?,
             connections: add.counters(
                 "operator_connections_total",
-                "Attempts to connect to an operator",
+                "Attempts to connect to an operator: connected, redirected, closed or failed",
                 "result",
             )?,
             certificate_end: add.gauge(
@@ -75,7 +95,7 @@ impl Metrics {
             )?,
             enrolments: add.counters(
                 "enrolments_total",
-                "Requests for a certificate to an operator",
+                "Requests for a certificate to an operator: issued, refused or failed",
                 "result",
             )?,
             nacks: add.counters("nacks_total", "States that were refused", "reason")?,
@@ -170,6 +190,25 @@ impl Metrics {
         self.persist_failures.inc();
     }
 
+    fn each(&self) -> [&dyn Collector; 14] {
+        [
+            &self.build,
+            &self.epoch,
+            &self.generation,
+            &self.term,
+            &self.zones,
+            &self.resources,
+            &self.connected,
+            &self.connections,
+            &self.certificate_end,
+            &self.enrolments,
+            &self.nacks,
+            &self.apply,
+            &self.persisted,
+            &self.persist_failures,
+        ]
+    }
+
     /// Both sides change in threads of their own, so the gauge is set under
     /// the lock that orders them.
     fn compare(&self, change: impl FnOnce(&mut States)) {
@@ -177,6 +216,17 @@ impl Metrics {
         change(&mut states);
         let same = states.served.is_some() && states.served == states.on_disk;
         self.persisted.set(i64::from(same));
+    }
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }
 

@@ -38,7 +38,7 @@ pub use enrol::EnrolFiles;
 pub use http::router;
 pub use keeper::{Disk, Keeper};
 pub use member::Place;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, collectors};
 pub use start::{Membership, MembershipError, Running};
 pub use status::{Readiness, Status};
 pub use store::{Store, StoreError};

@@ -18,15 +18,22 @@ use super::view::TargetView;
 const PROBE_BUCKETS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 
 /// What is counted when it happens.
-pub(super) struct Counters {
+#[derive(Clone)]
+pub(crate) struct Counters {
     probes: IntCounterVec,
     seconds: HistogramVec,
 }
 
 impl Counters {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
-        let probes = opts("probes_total", "Probes that were made, by their result");
-        let seconds = opts("probe_seconds", "From begin to end of a probe");
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let probes = opts(
+            "probes_total",
+            "Probes that were made, by their result: ok, timeout, refused, status and others",
+        );
+        let seconds = opts(
+            "probe_seconds",
+            "From begin to end of a probe, by type of the check",
+        );
         let seconds = HistogramOpts::from(seconds).buckets(PROBE_BUCKETS.to_vec());
         Ok(Self {
             probes: IntCounterVec::new(probes, &["kind"])?,
@@ -35,8 +42,7 @@ impl Counters {
     }
 
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        registry.register(Box::new(self.probes.clone()))?;
-        registry.register(Box::new(self.seconds.clone()))
+        registry.register(Box::new(self.clone()))
     }
 
     /// `kind` is the type of the check; `None` when it is gone.
@@ -46,6 +52,16 @@ impl Counters {
             let seconds = self.seconds.with_label_values(&[kind]);
             seconds.observe(Duration::as_secs_f64(&result.took));
         }
+    }
+}
+
+impl Collector for Counters {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.probes.desc(), self.seconds.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        [self.probes.collect(), self.seconds.collect()].concat()
     }
 }
 
@@ -67,11 +83,7 @@ impl Gauges {
 
 impl Collector for Gauges {
     fn desc(&self) -> Vec<&Desc> {
-        self.described
-            .each()
-            .into_iter()
-            .flat_map(Collector::desc)
-            .collect()
+        self.described.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -83,16 +95,12 @@ impl Collector for Gauges {
         for target in &targets {
             series.set(target);
         }
-        series
-            .each()
-            .into_iter()
-            .flat_map(Collector::collect)
-            .collect()
+        series.collect()
     }
 }
 
 /// The gauges, once.
-struct Series {
+pub(crate) struct Series {
     alone: IntGauge,
     healthy: IntGaugeVec,
     own: IntGaugeVec,
@@ -100,7 +108,7 @@ struct Series {
 }
 
 impl Series {
-    fn new() -> Result<Self, prometheus::Error> {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let labels = &["check", "address"];
         let alone = opts(
             "health_alone",
@@ -112,7 +120,7 @@ impl Series {
         );
         let own = opts(
             "target_own_state",
-            "What the node's own probes say: 1 healthy, 0 unhealthy, -1 not known",
+            "What the node's own probes say: 1 healthy, 0 unhealthy, -1 not known; only of what it probes",
         );
         let certificate = opts(
             "probe_certificate_expiry_timestamp_seconds",
@@ -147,6 +155,17 @@ impl Series {
         if let Some(expires) = view.certificate_expires {
             self.certificate.with_label_values(&labels).set(expires);
         }
+    }
+}
+
+impl Collector for Series {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }
 

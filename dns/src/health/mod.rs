@@ -19,7 +19,7 @@ mod address;
 mod agent;
 mod failback;
 mod handle;
-mod metrics;
+pub(crate) mod metrics;
 mod options;
 mod reports;
 mod share;

@@ -10,7 +10,7 @@ use watershed_health::{Checker, Hold, State};
 use watershed_policy::FailbackMode;
 use watershed_proto::{NodeMessage, OperatorMessage};
 
-use crate::page::PAGE;
+use crate::page::METRICS;
 use crate::support::PATIENCE;
 use crate::support::await_some;
 use crate::support::certificates::{Authority, NodeFiles};
@@ -156,7 +156,7 @@ fn names_are_on_the_page(node: &Process) {
     let names: Vec<&str> = names.collect();
     assert!(names.contains(&"watershed_dns_probe_seconds"), "{text}");
     for name in names {
-        assert!(PAGE.contains(&format!("| `{name}` |")), "{name}");
+        assert!(METRICS.contains(&format!("| `{name}` |")), "{name}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -47,7 +49,7 @@ impl Metrics {
             writes: IntCounterVec::new(
                 Opts::new(
                     "watershed_operator_writes_total",
-                    "Writes to the API server, by kind, part of the object and outcome.",
+                    "Writes to the API server; `outcome` is done, gone, refused, failed or withheld.",
                 ),
                 &["kind", "part", "outcome"],
             )?,
@@ -56,17 +58,11 @@ impl Metrics {
                 "Writes that wait for their turn.",
             )?,
             objects: IntGaugeVec::new(
-                Opts::new(
-                    "watershed_operator_objects",
-                    "Objects that are known, by kind.",
-                ),
+                Opts::new("watershed_operator_objects", "Objects that are known."),
                 &["kind"],
             )?,
             events: IntCounterVec::new(
-                Opts::new(
-                    "watershed_operator_events_total",
-                    "Events for people, by outcome.",
-                ),
+                Opts::new("watershed_operator_events_total", "Events for people."),
                 &["outcome"],
             )?,
             recalls: IntCounter::new(
@@ -74,13 +70,7 @@ impl Metrics {
                 "Resources that nodes gave back to a new leader.",
             )?,
         };
-        registry.register(Box::new(metrics.compilations.clone()))?;
-        registry.register(Box::new(metrics.plans.clone()))?;
-        registry.register(Box::new(metrics.writes.clone()))?;
-        registry.register(Box::new(metrics.waiting.clone()))?;
-        registry.register(Box::new(metrics.objects.clone()))?;
-        registry.register(Box::new(metrics.events.clone()))?;
-        registry.register(Box::new(metrics.recalls.clone()))?;
+        registry.register(Box::new(metrics.clone()))?;
         Ok(metrics)
     }
 
@@ -121,5 +111,28 @@ impl Metrics {
             let known = i64::try_from(world.of_kind(kind).count()).unwrap_or(i64::MAX);
             self.objects.with_label_values(&[kind.as_str()]).set(known);
         }
+    }
+
+    fn each(&self) -> [&dyn Collector; 7] {
+        [
+            &self.compilations,
+            &self.plans,
+            &self.writes,
+            &self.waiting,
+            &self.objects,
+            &self.events,
+            &self.recalls,
+        ]
+    }
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }

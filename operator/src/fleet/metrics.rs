@@ -1,5 +1,7 @@
 //! Metrics of the fleet side.
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use watershed_proto::{NodeMessage, OperatorMessage};
 
@@ -27,15 +29,7 @@ impl Metrics {
     /// When the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self::new()?;
-        registry.register(Box::new(metrics.messages.clone()))?;
-        registry.register(Box::new(metrics.pushed.clone()))?;
-        registry.register(Box::new(metrics.nacks.clone()))?;
-        registry.register(Box::new(metrics.dropped.clone()))?;
-        registry.register(Box::new(metrics.refused.clone()))?;
-        registry.register(Box::new(metrics.enrolments.clone()))?;
-        registry.register(Box::new(metrics.claims.clone()))?;
-        registry.register(Box::new(metrics.nodes.clone()))?;
-        registry.register(Box::new(metrics.quarantined.clone()))?;
+        registry.register(Box::new(metrics.clone()))?;
         Ok(metrics)
     }
 
@@ -49,37 +43,41 @@ impl Metrics {
         Ok(Self {
             messages: counter(
                 "messages_total",
-                "Messages to and from nodes.",
+                "Messages of the streams of nodes, in or out.",
                 &["direction", "kind"],
             )?,
             pushed: IntCounter::new(
                 "watershed_fleet_pushed_bytes_total",
                 "Octets of resources sent to nodes.",
             )?,
-            nacks: counter("nacks_total", "Refusals by nodes.", &["reason"])?,
+            nacks: counter("nacks_total", "States that nodes refused.", &["reason"])?,
             dropped: counter(
                 "streams_dropped_total",
-                "Streams that the operator ended.",
+                "Streams that the operator ended: closed, or with a full queue.",
                 &["cause"],
             )?,
             refused: IntCounter::new(
                 "watershed_fleet_refused_total",
-                "Streams that were refused for their identity.",
+                "Streams that were refused for the identity of the node.",
             )?,
             enrolments: counter(
                 "enrolments_total",
-                "Requests of nodes for a certificate.",
+                "Requests of nodes for a certificate: issued, refused or failed.",
                 &["outcome"],
             )?,
             claims: counter(
                 "claims_total",
-                "Writes of the generation record.",
+                "Writes of the generation record: recorded, lost or failed.",
                 &["outcome"],
             )?,
-            nodes: gauge("nodes", "Nodes of a fleet.", &["fleet", "state"])?,
+            nodes: gauge(
+                "nodes",
+                "Nodes of a fleet that are live, connected, programmed, lagging or rejecting; on the leader.",
+                &["fleet", "state"],
+            )?,
             quarantined: gauge(
                 "quarantined_resources",
-                "Resources not carried as desired.",
+                "Resources that are not carried as desired.",
                 &["fleet"],
             )?,
         })
@@ -169,5 +167,30 @@ impl Metrics {
         self.quarantined
             .with_label_values(&[fleet.as_str()])
             .set(quarantined);
+    }
+
+    fn each(&self) -> [&dyn Collector; 9] {
+        [
+            &self.messages,
+            &self.pushed,
+            &self.nacks,
+            &self.dropped,
+            &self.refused,
+            &self.enrolments,
+            &self.claims,
+            &self.nodes,
+            &self.quarantined,
+        ]
+    }
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! What the health of the fleets tells about itself.
 
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 use watershed_health::Target;
 use watershed_proto::{NodeMessage, OperatorMessage};
@@ -40,7 +42,7 @@ impl Metrics {
             )?,
             transitions: counter(
                 "transitions_total",
-                "Verdicts that changed, by what they changed to.",
+                "Verdicts that changed, to healthy or unhealthy.",
                 &["fleet", "to"],
             )?,
             delays: Histogram::with_opts(
@@ -61,11 +63,7 @@ impl Metrics {
                 &["fleet"],
             )?,
         };
-        registry.register(Box::new(metrics.healthy.clone()))?;
-        registry.register(Box::new(metrics.transitions.clone()))?;
-        registry.register(Box::new(metrics.delays.clone()))?;
-        registry.register(Box::new(metrics.reports.clone()))?;
-        registry.register(Box::new(metrics.verdicts.clone()))?;
+        registry.register(Box::new(metrics.clone()))?;
         Ok(metrics)
     }
 
@@ -120,6 +118,27 @@ impl Metrics {
     /// This replica does not lead any more, and knows of no target.
     pub(crate) fn forget(&self) {
         self.healthy.reset();
+    }
+
+    fn each(&self) -> [&dyn Collector; 5] {
+        [
+            &self.healthy,
+            &self.transitions,
+            &self.delays,
+            &self.reports,
+            &self.verdicts,
+        ]
+    }
+}
+
+impl Collector for Metrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.each().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let each = self.each().into_iter();
+        each.flat_map(Collector::collect).collect()
     }
 }
 

@@ -1,12 +1,11 @@
 //! What all tests of the suite use.
 
-mod page;
 mod site;
 
 use std::time::Duration;
 
-pub use page::Page;
 pub use site::{HOME, Site};
+pub use watershed_e2e::page::Page;
 
 /// Longest time for anything that should take no more than some seconds. On a
 /// busy machine with two processors a pod takes a while to start.
