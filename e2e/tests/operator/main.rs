@@ -6,9 +6,12 @@
 mod enrol;
 mod failures;
 mod fanout;
+mod flood;
 mod getting_started;
 mod in_use;
 mod invalid;
+#[path = "../admission/largest.rs"]
+mod largest;
 mod measure;
 mod numbers;
 mod references;
