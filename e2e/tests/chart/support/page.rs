@@ -1,6 +1,7 @@
 //! Commands and manifests as pages of the documentation have them.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -26,16 +27,26 @@ impl Page {
     }
 
     /// Does what a section says: applies its manifests and runs its commands, in
-    /// their order, as somebody does who follows the page. Returns what the
-    /// commands printed.
+    /// their order, as somebody does who follows the page at the root of the
+    /// checkout. Returns what the commands printed.
     pub async fn follow(&self, heading: &str, cluster: &Cluster) -> Result<String> {
+        self.follow_in(&repository(), heading, cluster).await
+    }
+
+    /// The same in another directory.
+    pub async fn follow_in(
+        &self,
+        directory: &Path,
+        heading: &str,
+        cluster: &Cluster,
+    ) -> Result<String> {
         let mut printed = String::new();
         for block in self.blocks(heading)? {
             match block.kind {
                 "yaml" => cluster.apply(&block.text).await?,
                 "console" => {
                     for command in commands(&block.text) {
-                        printed += &run(&command, cluster).await?;
+                        printed += &run(&command, directory, cluster).await?;
                     }
                 }
                 _ => {}
@@ -92,8 +103,8 @@ fn commands(block: &str) -> Vec<String> {
     commands
 }
 
-/// As a person at the root of the checkout, with the tools in the path.
-async fn run(command: &str, cluster: &Cluster) -> Result<String> {
+/// As a person in a directory, with the tools in the path.
+async fn run(command: &str, directory: &Path, cluster: &Cluster) -> Result<String> {
     let kubectl = Tools::find(Version::Newest)?.kubectl();
     let programs = [kubectl, tools::helm()?, binaries::operator()?];
     let mut path = std::ffi::OsString::new();
@@ -105,7 +116,7 @@ async fn run(command: &str, cluster: &Cluster) -> Result<String> {
     let mut shell = Command::new("bash");
     shell
         .args(["-euo", "pipefail", "-c", command])
-        .current_dir(repository())
+        .current_dir(directory)
         .env("PATH", path)
         .envs(cluster.environment())
         .stdin(std::process::Stdio::null());
