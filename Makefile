@@ -207,8 +207,17 @@ e2e-binaries: ## Build the programs under test: target/debug
 	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
 
 .PHONY: e2e-images
-e2e-images: e2e-binaries ## Images of these, for the nodes of the tests: target/debug/images
+e2e-images: e2e-next-images e2e-binaries ## Images of these, for the nodes of the tests: target/debug/images
 	@IMAGE_PROFILE=debug IMAGE_PROGRAMS=$(E2E_TARGET) IMAGE_OUT=$(E2E_TARGET)/images scripts/images >/dev/null
+
+.PHONY: e2e-next-images
+# Another build, to upgrade to: only the programs themselves are compiled anew.
+e2e-next-images:
+	@WATERSHED_VERSION=next $(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
+	@mkdir -p $(E2E_TARGET)/next
+	@cp $(E2E_TARGET)/watershed-operator $(E2E_TARGET)/watershed-dns $(E2E_TARGET)/watershed $(E2E_TARGET)/next
+	@IMAGE_PROFILE=debug IMAGE_TAG=next IMAGE_PROGRAMS=$(E2E_TARGET)/next IMAGE_OUT=$(E2E_TARGET)/images/next scripts/images >/dev/null
+	@$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns
 
 .PHONY: clean
 clean: ## Remove what was built

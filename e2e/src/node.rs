@@ -164,15 +164,6 @@ impl Node {
         import(self.first_process()?, archive).with_context(|| self.name.clone())
     }
 
-    /// Gives an image that it knows another name, too.
-    ///
-    /// # Errors
-    /// When it is off or does not know the image.
-    pub fn tag(&self, image: &str, other: &str) -> Result<()> {
-        let first = self.first_process()?;
-        ctr(first, &["images", "tag", "--force", image, other]).with_context(|| self.name.clone())
-    }
-
     /// Waits until the control plane calls it Ready.
     ///
     /// # Errors

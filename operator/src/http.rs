@@ -76,7 +76,7 @@ impl Metrics {
         };
         let build = Opts::new("watershed_build_info", "The program, in its labels.");
         let build = build.const_label("program", "watershed-operator");
-        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = build.const_label("version", crate::VERSION);
         let build = IntGauge::with_opts(build)?;
         build.set(1);
         registry.register(Box::new(build))?;

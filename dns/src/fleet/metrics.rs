@@ -46,16 +46,17 @@ struct States {
 }
 
 impl Metrics {
-    /// Metrics with all values 0, in a registry of their own.
+    /// Metrics with all values 0, in a registry of their own, of a program of this
+    /// version.
     ///
     /// # Errors
     /// When a name is malformed or used twice, which none is.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    pub fn new(version: &str) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let add = Adding(&registry);
         let build = Opts::new("watershed_build_info", "The program, in its labels");
         let build = build.const_label("program", "watershed-dns");
-        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = build.const_label("version", version);
         add.registered(IntGauge::with_opts(build)?)?.set(1);
         Ok(Self {
             epoch: add.gauge("epoch", "Epoch of the state that is served")?,

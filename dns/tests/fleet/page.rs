@@ -24,7 +24,7 @@ fn the_page_names_every_flag() {
 
 #[test]
 fn the_page_names_every_metric() {
-    let text = Metrics::new().unwrap().text().unwrap();
+    let text = Metrics::new("0").unwrap().text().unwrap();
     let names = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

@@ -6,7 +6,7 @@ mod site;
 use std::time::Duration;
 
 pub use page::Page;
-pub use site::{HOME, Site};
+pub use site::{HOME, NEXT, Site};
 
 /// Longest time for anything that should take no more than some seconds. On a
 /// busy machine with two processors a pod takes a while to start.

@@ -24,8 +24,8 @@ const VALUES: &str = "WATERSHED_E2E_VALUES";
 /// The address of the first Service that is made reachable.
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 89, 53, 1);
 
-/// The image of DNS pods under another name.
-const NEXT: &str = "ghcr.io/watershed-dns/watershed-dns:next";
+/// The version and the tag of another build of the programs.
+pub const NEXT: &str = "next";
 
 /// An address in Germany, where the example has an endpoint of its own.
 const BERLIN: Ipv4Addr = Ipv4Addr::new(130, 149, 0, 7);
@@ -91,17 +91,24 @@ impl Site {
         }
     }
 
-    /// The values that upgrade DNS pods to another build: one that has another
-    /// name, or in a cluster that is not our own the same once more. That
-    /// programs of two formats work together, another suite shows.
-    pub fn next_build(&self, image: &str) -> Result<String> {
-        for node in self.cluster.nodes() {
-            node.tag(image, NEXT)?;
+    /// The values that upgrade a program to another build, `operator` or `dns`. In
+    /// a cluster that is not our own it is the same build once more. That programs
+    /// of two formats work together, another suite shows.
+    pub fn next_build(&self, program: &str) -> String {
+        match self.station {
+            Some(_) => {
+                format!("--set {program}.image=ghcr.io/watershed-dns/watershed-{program}:{NEXT}")
+            }
+            None => format!("--set {program}.podAnnotations.build={NEXT}"),
         }
-        Ok(match self.station {
-            Some(_) => format!("--set dns.image={NEXT}"),
-            None => "--set dns.podAnnotations.build=next".to_owned(),
-        })
+    }
+
+    /// Gives the nodes the images of the other build.
+    pub fn import_next_build(&self) -> Result<()> {
+        if self.owns_nodes_for("an upgrade to another build") {
+            self.cluster.import(&binaries::next_images()?)?;
+        }
+        Ok(())
     }
 
     /// `kubectl` with words that have no spaces.
