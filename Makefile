@@ -174,9 +174,9 @@ bench-propagation: ## A change on its way to 1,000 pods, among 100,000 records (
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster
-dev-cluster: e2e-tools $(if $(NODE),node-tools) ## Start etcd, API server and controllers (NAME=dev OLDEST=1), with NODE=2 two nodes
+dev-cluster: e2e-tools $(if $(NODE),node-tools) ## Start etcd, API server and controllers (NAME=dev OLDEST=1), with NODE=2 two nodes, with BARE=1 no definitions
 	@$(BUILD_FOR_TESTS) --bin watershed-e2e
-	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest) $(if $(NODE),--nodes $(NODE))
+	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest) $(if $(NODE),--nodes $(NODE)) $(if $(BARE),--bare)
 
 .PHONY: dev-images
 dev-images: e2e-images ## Import the images into its nodes (NAME=dev)

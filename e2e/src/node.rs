@@ -26,12 +26,14 @@ use crate::tools::Tools;
 mod balancer;
 mod cgroup;
 mod config;
+mod controller;
 mod lan;
 mod needs;
 
 pub use balancer::Balancer;
 use cgroup::Cgroup;
 pub(crate) use config::PAUSE;
+pub use controller::Balancers;
 pub(crate) use lan::{GATEWAY, SERVICES, node_address, node_name};
 pub use lan::{Lan, Station};
 pub use needs::check as check_privileges;
