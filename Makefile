@@ -174,9 +174,9 @@ bench-propagation: ## A change on its way to 1,000 pods, among 100,000 records (
 ##@ A control plane to try things on
 
 .PHONY: dev-cluster
-dev-cluster: e2e-tools $(if $(NODE),node-tools) ## Start etcd, API server and controllers (NAME=dev OLDEST=1), with NODE=2 two nodes
+dev-cluster: e2e-tools $(if $(NODE),node-tools) ## Start etcd, API server and controllers (NAME=dev OLDEST=1), with NODE=2 two nodes, with BARE=1 no definitions
 	@$(BUILD_FOR_TESTS) --bin watershed-e2e
-	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest) $(if $(NODE),--nodes $(NODE))
+	@target/debug/watershed-e2e dev-cluster up --name $(NAME) $(if $(OLDEST),--oldest) $(if $(NODE),--nodes $(NODE)) $(if $(BARE),--bare)
 
 .PHONY: dev-images
 dev-images: e2e-images ## Import the images into its nodes (NAME=dev)
@@ -207,8 +207,17 @@ e2e-binaries: ## Build the programs under test: target/debug
 	$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
 
 .PHONY: e2e-images
-e2e-images: e2e-binaries ## Images of these, for the nodes of the tests: target/debug/images
+e2e-images: e2e-next-images e2e-binaries ## Images of these, for the nodes of the tests: target/debug/images
 	@IMAGE_PROFILE=debug IMAGE_PROGRAMS=$(E2E_TARGET) IMAGE_OUT=$(E2E_TARGET)/images scripts/images >/dev/null
+
+.PHONY: e2e-next-images
+# Another build, to upgrade to: only the programs themselves are compiled anew.
+e2e-next-images:
+	@WATERSHED_VERSION=next $(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
+	@mkdir -p $(E2E_TARGET)/next
+	@cp $(E2E_TARGET)/watershed-operator $(E2E_TARGET)/watershed-dns $(E2E_TARGET)/watershed $(E2E_TARGET)/next
+	@IMAGE_PROFILE=debug IMAGE_TAG=next IMAGE_PROGRAMS=$(E2E_TARGET)/next IMAGE_OUT=$(E2E_TARGET)/images/next scripts/images >/dev/null
+	@$(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns
 
 .PHONY: clean
 clean: ## Remove what was built

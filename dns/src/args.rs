@@ -21,7 +21,7 @@ use watershed_snapshot::ResourceName;
 /// It answers queries from what an operator sends it, and from what it kept of
 /// that on disk while there is no operator.
 #[derive(Debug, Parser)]
-#[command(name = "watershed-dns", version)]
+#[command(name = "watershed-dns", version = crate::VERSION)]
 // One of two ways to show operators who the node is.
 #[command(group(ArgGroup::new("credentials").required(true).args(["tls_dir", "token"])))]
 pub(crate) struct Args {
@@ -272,6 +272,7 @@ impl Args {
                 },
                 formats: OLDEST_FORMAT..=self.snapshot_format,
                 boot: rand::rng().random(),
+                version: crate::VERSION.to_owned(),
             },
             operators: Operators {
                 addresses: self.operators.clone(),

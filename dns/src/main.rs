@@ -19,6 +19,13 @@ use watershed_geo::{GeoDatabase, LatencyTable};
 
 use args::{Args, LogFormat};
 
+/// What the program says that it is. Tests of upgrades need builds that differ,
+/// and give one of them a version of its own when they compile it.
+pub(crate) const VERSION: &str = match option_env!("WATERSHED_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.log_format);

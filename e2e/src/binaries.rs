@@ -40,12 +40,24 @@ pub const IMAGE_DIR: &str = "WATERSHED_IMAGE_DIR";
 /// # Errors
 /// When one is not built.
 pub fn images() -> Result<Vec<PathBuf>> {
+    images_in("")
+}
+
+/// The images of another build of them, with the version and the tag `next`.
+///
+/// # Errors
+/// When one is not built.
+pub fn next_images() -> Result<Vec<PathBuf>> {
+    images_in("next")
+}
+
+fn images_in(build: &str) -> Result<Vec<PathBuf>> {
     let dir = match env::var_os(IMAGE_DIR) {
         Some(dir) => PathBuf::from(dir),
         None => built_dir()?.join("images"),
     };
     let names = ["watershed-operator", "watershed-dns", "watershed"];
-    let archives = names.map(|name| dir.join(format!("{name}.tar")));
+    let archives = names.map(|name| dir.join(build).join(format!("{name}.tar")));
     if let Some(missing) = archives.iter().find(|archive| !archive.is_file()) {
         bail!(
             "{} is not there. Build it: make e2e-images, or name another directory with {IMAGE_DIR}",

@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
-use watershed_e2e::node::{self, Node};
+use watershed_e2e::node::{self, Balancers, Node};
 use watershed_e2e::tools::Tools;
 use watershed_e2e::{Audit, Cluster, Options, Version, run_dir};
 
@@ -83,6 +83,9 @@ pub(crate) struct UpArgs {
     /// So many nodes, on which pods run; this needs root.
     #[arg(long, default_value_t = 0)]
     nodes: u8,
+    /// Without Watershed's definitions, for Helm to install them.
+    #[arg(long)]
+    bare: bool,
 }
 
 impl UpArgs {
@@ -128,9 +131,12 @@ fn up(args: &UpArgs) -> Result<()> {
     let tools = Tools::find(Version::Newest)?.kubectl();
     let tools = tools.parent().unwrap_or(Path::new(""));
     println!("export KUBECONFIG={}", state.kubeconfig().display());
+    if args.bare {
+        eprintln!("Watershed's definitions are not installed: Helm may.");
+    }
     match state.machines()? {
         Some(machines) => introduce(&state.name, &machines),
-        None => eprintln!("It has Watershed's definitions and no nodes: no pod will run."),
+        None => eprintln!("It has no nodes: no pod will run."),
     }
     eprintln!(
         "kubectl, if you have none: export PATH=$PATH:{}",
@@ -143,12 +149,10 @@ fn up(args: &UpArgs) -> Result<()> {
 /// How to reach what only the cluster's own network reaches.
 fn introduce(name: &str, machines: &Machines) {
     let network = machines.network.display();
-    eprintln!(
-        "It has Watershed's definitions and {} node(s).",
-        machines.nodes.len()
-    );
+    eprintln!("It has {} node(s).", machines.nodes.len());
     eprintln!("Nothing is pulled. To import images: make dev-images NAME={name}");
-    eprintln!("Pods and Services are on a network of their own. To run something there:");
+    eprintln!("Pods and Services are on a network of their own, and so are load balancers.");
+    eprintln!("To run something there:");
     eprintln!("  nsenter --net={network} dig @10.89.0.1 kubernetes.default.svc.cluster.local");
 }
 
@@ -198,6 +202,7 @@ fn supervise(args: &UpArgs) -> Result<()> {
         version: args.version(),
         audit: Audit::Off,
         nodes: args.nodes,
+        crds: !args.bare,
         ..Options::default()
     };
     let runtime = tokio::runtime::Runtime::new()?;
@@ -209,7 +214,16 @@ fn supervise(args: &UpArgs) -> Result<()> {
         let written = state.dir.join("kubeconfig.new");
         fs::copy(cluster.kubeconfig(), &written)?;
         fs::rename(&written, state.kubeconfig())?;
-        terminate.recv().await;
+        if cluster.nodes().is_empty() {
+            terminate.recv().await;
+            return Ok(());
+        }
+        let nodes = cluster.nodes().iter().map(Node::address).collect();
+        let balancers = Balancers::new(cluster.client(), cluster.lan()?, nodes);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            () = balancers.run() => {}
+        }
         Ok(())
     })
 }
@@ -309,6 +323,7 @@ impl State {
         let child = Program::new(env::current_exe()?)
             .args(["dev-cluster", "supervise", "--name", &self.name])
             .args(args.oldest.then_some("--oldest"))
+            .args(args.bare.then_some("--bare"))
             .args(["--nodes", &args.nodes.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

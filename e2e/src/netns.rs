@@ -40,6 +40,17 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// One that somebody else holds, by [its path](Self::path).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| path.display().to_string())?;
+        Ok(Self {
+            file: Arc::new(file),
+        })
+    }
+
     /// Does something inside of it. Sockets stay where they were made, and
     /// programs where they were started.
     ///

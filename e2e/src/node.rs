@@ -26,12 +26,14 @@ use crate::tools::Tools;
 mod balancer;
 mod cgroup;
 mod config;
+mod controller;
 mod lan;
 mod needs;
 
 pub use balancer::Balancer;
 use cgroup::Cgroup;
 pub(crate) use config::PAUSE;
+pub use controller::Balancers;
 pub(crate) use lan::{GATEWAY, SERVICES, node_address, node_name};
 pub use lan::{Lan, Station};
 pub use needs::check as check_privileges;
@@ -162,15 +164,6 @@ impl Node {
     /// When it is off or `ctr` fails.
     pub fn import(&self, archive: &Path) -> Result<()> {
         import(self.first_process()?, archive).with_context(|| self.name.clone())
-    }
-
-    /// Gives an image that it knows another name, too.
-    ///
-    /// # Errors
-    /// When it is off or does not know the image.
-    pub fn tag(&self, image: &str, other: &str) -> Result<()> {
-        let first = self.first_process()?;
-        ctr(first, &["images", "tag", "--force", image, other]).with_context(|| self.name.clone())
     }
 
     /// Waits until the control plane calls it Ready.

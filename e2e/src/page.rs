@@ -68,13 +68,26 @@ impl Page {
     }
 
     /// Does what a section says: applies its manifests and runs its commands, in
-    /// their order, as somebody does who follows the page. Returns what the
-    /// commands printed.
+    /// their order, as somebody does who follows the page at the root of the
+    /// checkout. Returns what the commands printed.
     ///
     /// # Errors
     /// When the section has nothing to do, or a command fails.
     pub async fn follow(&self, heading: &str, cluster: &Cluster) -> Result<String> {
-        let shell = Shell::at(repository(), cluster)?;
+        self.follow_in(repository(), heading, cluster).await
+    }
+
+    /// The same in another directory.
+    ///
+    /// # Errors
+    /// As for [`Page::follow`].
+    pub async fn follow_in(
+        &self,
+        directory: impl AsRef<Path>,
+        heading: &str,
+        cluster: &Cluster,
+    ) -> Result<String> {
+        let shell = Shell::at(directory, cluster)?;
         let mut printed = String::new();
         let section = self.blocks.iter().filter(|block| block.heading == heading);
         let mut done = 0;

@@ -3,6 +3,7 @@
 mod announcer;
 mod budget;
 mod queue;
+mod turns;
 mod writer;
 
 pub use announcer::Announcer;

@@ -24,7 +24,7 @@ use watershed_proto::{NEWEST_FORMAT, OLDEST_FORMAT};
 /// the resources what became of it. The cluster is the one of KUBECONFIG or
 /// ~/.kube/config, or the one that the program runs in.
 #[derive(Debug, Parser)]
-#[command(name = "watershed-operator", version)]
+#[command(name = "watershed-operator", version = crate::VERSION)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -10,6 +10,7 @@ mod controller;
 mod dry_run;
 mod health;
 mod lead;
+mod looks;
 mod metrics;
 mod wakeups;
 mod writes;

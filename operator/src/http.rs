@@ -76,7 +76,7 @@ impl Metrics {
             |name: &str, help: &str| IntGauge::new(format!("watershed_operator_{name}"), help);
         let build = Opts::new("watershed_build_info", "1; the program is in the labels.");
         let build = build.const_label("program", "watershed-operator");
-        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = build.const_label("version", crate::VERSION);
         let transitions = Opts::new(
             "watershed_operator_lease_transitions_total",
             "How often this replica began to lead, and how often it ceased to: leading or following.",

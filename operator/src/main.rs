@@ -22,6 +22,13 @@ use watershed_operator::explain::explain;
 
 use args::{Cli, Command, Run};
 
+/// What the program says that it is. Tests of upgrades need builds that differ,
+/// and give one of them a version of its own when they compile it.
+pub(crate) const VERSION: &str = match option_env!("WATERSHED_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// How long a connection to the API server may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 

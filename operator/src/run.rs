@@ -86,7 +86,7 @@ impl Sockets {
 
     fn announce(&self, args: &Run, identity: &str, advertised: &HostPort) -> anyhow::Result<()> {
         tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
+            version = crate::VERSION,
             identity,
             namespace = args.namespace(),
             fleet = %self.fleet.local_addr()?,

@@ -133,7 +133,7 @@ mod tests {
             leave: waiting,
             written,
         };
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(Metrics::new("0").unwrap());
         (Keeper::start_with(disk, metrics, retry), leave, seen)
     }
 

@@ -53,7 +53,7 @@ struct States {
 /// When one is malformed, which none is.
 pub fn collectors() -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
     Ok(vec![
-        Box::new(Metrics::new()?),
+        Box::new(Metrics::new("")?),
         Box::new(query_counters()?),
         Box::new(Counters::new()?),
         Box::new(Series::new()?),
@@ -61,16 +61,17 @@ pub fn collectors() -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
 }
 
 impl Metrics {
-    /// Metrics with all values 0, in a registry of their own.
+    /// Metrics with all values 0, in a registry of their own, of a program of this
+    /// version.
     ///
     /// # Errors
     /// When a name is malformed or used twice, which none is.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    pub fn new(version: &str) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let add = Adding(&registry);
         let build = Opts::new("watershed_build_info", "1; the program is in the labels");
         let build = build.const_label("program", "watershed-dns");
-        let build = build.const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = build.const_label("version", version);
         let build = add.registered(IntGauge::with_opts(build)?)?;
         build.set(1);
         Ok(Self {

@@ -88,7 +88,7 @@ impl Membership {
         network: impl Connect,
         place: Place,
     ) -> Result<Running, MembershipError> {
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = Arc::new(Metrics::new(&self.identity.version)?);
         metrics.count_queries(node.query_counts())?;
         let status = Arc::new(Status::default());
         let health = self.start_health(node)?;

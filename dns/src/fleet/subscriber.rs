@@ -48,6 +48,8 @@ pub struct Identity {
     pub formats: RangeInclusive<u32>,
     /// Differs with every start of the program.
     pub boot: u64,
+    /// Of the program.
+    pub version: String,
 }
 
 impl Identity {
@@ -163,12 +165,13 @@ impl Subscriber {
             location,
             formats,
             boot,
+            version,
         } = self.identity.clone();
         Hello {
             fleet,
             node,
             location,
-            software: concat!("watershed-dns ", env!("CARGO_PKG_VERSION")).to_owned(),
+            software: format!("watershed-dns {version}"),
             formats,
             held: self.held().copied(),
             bucket_digests: self

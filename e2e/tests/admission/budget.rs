@@ -6,18 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use kube::Client;
 use kube::api::PostParams;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::largest::{largest, name};
 use crate::objects::custom;
 
 /// How long a document of the largest size may take. It is some tenths of a
 /// second on an idle machine; tests share theirs.
 const SANE: Duration = Duration::from_secs(10);
-
-const RULES: usize = 64;
-const BRANCHES: usize = 1000;
-const ENDPOINTS: usize = 128;
-const DEPTH: usize = 8;
 
 /// Makes and changes a policy with as many rules, branches and endpoints as
 /// there may be, and a version with the same document. Returns the longest
@@ -63,61 +59,4 @@ async fn change(client: &Client, object: &Value) -> Result<Duration> {
     let changed = api.replace(&name, &PostParams::default(), &object).await;
     changed.context("changing the largest document")?;
     Ok(start.elapsed())
-}
-
-/// A document of the largest size and of the dearest content: every rule looks
-/// at addresses, every second branch leads to another rule, and the rules are
-/// as deep as they may be.
-fn largest() -> Value {
-    let mut rules = Map::new();
-    let mut left = BRANCHES;
-    for rule in 0..RULES {
-        let count = left.div_ceil(RULES - rule);
-        left -= count;
-        let branches: Vec<Value> = (0..count).map(|index| branch(rule, index)).collect();
-        let collection = json!({"name": "blocks"});
-        rules.insert(
-            name("r", rule),
-            json!({"type": "CIDR", "cidrCollectionRef": collection, "branches": branches}),
-        );
-    }
-    let endpoints: Map<String, Value> = (0..ENDPOINTS)
-        .map(|index| (name("e", index), endpoint(index)))
-        .collect();
-    json!({
-        "recordTypes": ["A", "AAAA"],
-        "startRule": name("r", 0),
-        "rules": rules,
-        "endpoints": endpoints,
-    })
-}
-
-/// Rules stand in layers; a branch leads to one of the next layer.
-fn branch(rule: usize, index: usize) -> Value {
-    let width = RULES / DEPTH;
-    let below = (rule / width + 1) * width;
-    let mut branch = json!({"cidrs": blocks(rule, index)});
-    if index.is_multiple_of(2) && below < RULES {
-        branch["rule"] = json!(name("r", below + index % width));
-    } else {
-        branch["endpoint"] = json!(name("e", (rule + index) % ENDPOINTS));
-    }
-    branch
-}
-
-fn blocks(rule: usize, index: usize) -> Vec<String> {
-    let block = |last| format!("2001:db8:{rule:x}:{index:x}:{last:x}::/80");
-    (0..8).map(block).collect()
-}
-
-fn endpoint(index: usize) -> Value {
-    let addresses: Vec<String> = (0..16)
-        .map(|last| format!("2001:db8:ffff:{index:x}::{last:x}"))
-        .collect();
-    json!({"addresses": addresses})
-}
-
-/// A name of the greatest length, 63 letters.
-fn name(prefix: &str, index: usize) -> String {
-    format!("{prefix}-{index:0>61}")
 }

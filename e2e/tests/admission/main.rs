@@ -6,6 +6,7 @@
 
 mod budget;
 mod definitions;
+mod largest;
 mod objects;
 mod policies;
 #[path = "../../../crates/crd/tests/support/mod.rs"]

@@ -1,6 +1,7 @@
 //! Upgrades, drains, evictions and rollbacks under a steady load: every query
 //! that is lost is counted, and none may be lost for longer than a moment.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,12 @@ use kube::api::{EvictParams, ListParams};
 use watershed_e2e::dns::{LoadOptions, QueryLoad, Question, Report};
 use watershed_e2e::eventually;
 
-use crate::support::{HOME, SOON, Site};
+use crate::support::{HOME, NEXT, SOON, Site};
 
 const NODES: u8 = 3;
+
+/// Where pods tell about themselves.
+const METRICS: u16 = 8080;
 
 /// So many ports ask at once, each 25 times a second: which pod answers depends
 /// on the port, and one that goes leaves none of them alone.
@@ -74,16 +78,21 @@ async fn queries_are_answered_while_everything_is_replaced() -> Result<()> {
         dns,
         question: &question,
     };
-    let upgrade = site.install("--set operator.podAnnotations.round=second");
+    site.import_next_build()?;
+    let operator = site.next_build("operator");
+    let upgrade = site.install(&operator);
     watch.during("operator upgrade", upgrade).await?;
-    let image = image_of_nodes(&site).await?;
-    let next = site.next_build(&image)?;
-    let upgrade = site.install(&next);
+    let all = format!("{operator} {}", site.next_build("dns"));
+    let upgrade = both_builds(&site, site.install(&all));
     watch.during("upgrade of DNS pods", upgrade).await?;
-    ensure!(image_of_nodes(&site).await? != image, "not upgraded");
     let back = format!("rollback watershed 1 --namespace {HOME} --wait --timeout 5m");
     watch.during("helm rollback", site.helm(&back)).await?;
-    ensure!(image_of_nodes(&site).await? == image, "not rolled back");
+    if site.owns_nodes_for("that a rollback brings the former build back") {
+        for component in ["operator", "dns"] {
+            let versions = versions(&site, component).await?;
+            ensure!(!versions.contains(NEXT), "{component}: {versions:?}");
+        }
+    }
     watch.during("eviction", evict_one(&site)).await?;
     watch.during("drain of a machine", drain_one(&site)).await?;
 
@@ -225,12 +234,56 @@ fn is_ready(pod: &Pod) -> bool {
         && pod.metadata.deletion_timestamp.is_none()
 }
 
-async fn image_of_nodes(site: &Site) -> Result<String> {
-    let path = "{.spec.template.spec.containers[0].image}";
-    site.kubectl(&format!(
-        "get deployment watershed-dns -n {HOME} -o jsonpath={path}"
-    ))
-    .await
+/// Upgrades the DNS pods, of which some are of the former build while others are
+/// of the next already: both answer, and the operator is of the next.
+async fn both_builds(site: &Site, upgrade: impl Future<Output = Result<()>>) -> Result<()> {
+    if !site.owns_nodes_for("two builds side by side") {
+        return upgrade.await;
+    }
+    let operator = versions(site, "operator").await?;
+    ensure!(operator == [NEXT.to_owned()].into(), "{operator:?}");
+    let mut seen = BTreeSet::new();
+    let watched = async {
+        loop {
+            // A pod may go while it is asked.
+            if let Ok(versions) = versions(site, "dns").await {
+                seen.insert(versions);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        outcome = upgrade => outcome?,
+        () = watched => {}
+    }
+    let last = versions(site, "dns").await?;
+    ensure!(last == [NEXT.to_owned()].into(), "not upgraded: {last:?}");
+    site.note(&format!(
+        "builds of ready DNS pods, one time and another: {seen:?}"
+    ));
+    let both = |versions: &BTreeSet<String>| versions.len() == 2 && versions.contains(NEXT);
+    ensure!(seen.iter().any(both), "never side by side: {seen:?}");
+    Ok(())
+}
+
+/// What the ready pods of a component say that they are, each for itself.
+async fn versions(site: &Site, component: &str) -> Result<BTreeSet<String>> {
+    let of_it = format!("app.kubernetes.io/component={component}");
+    let found = pods(site)
+        .list(&ListParams::default().labels(&of_it))
+        .await?;
+    let mut versions = BTreeSet::new();
+    for pod in found.items.iter().filter(|pod| is_ready(pod)) {
+        let name = pod.metadata.name.as_deref().context("a pod without name")?;
+        let path = format!("/api/v1/namespaces/{HOME}/pods/{name}:{METRICS}/proxy/metrics");
+        let metrics = site.kubectl(&format!("get --raw {path}")).await?;
+        let build = metrics
+            .lines()
+            .find(|line| line.starts_with("watershed_build_info{"));
+        let version = build.and_then(|line| line.split("version=\"").nth(1)?.split('"').next());
+        versions.insert(version.context("no version")?.to_owned());
+    }
+    Ok(versions)
 }
 
 async fn evict_one(site: &Site) -> Result<()> {

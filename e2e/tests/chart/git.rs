@@ -1,33 +1,33 @@
-//! Versions in Git: a commit promotes one name, another the rest, and a revert
-//! takes all of it back. What is applied is the checkout, as it is.
+//! The layout of `examples/gitops` in a repository, applied as the page about
+//! GitOps says: a commit promotes one name, another the rest, and a revert takes
+//! all of it back.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use watershed_e2e::cluster::parse_manifests;
 use watershed_e2e::dns::{QueryLoad, Question, Report};
 use watershed_e2e::eventually;
+use watershed_e2e::tools::repository;
 
-use crate::support::{HOME, SOON, Site};
+use crate::support::{HOME, Page, SOON, Site};
 
-const ZONE: &str = "
-apiVersion: watershed.dev/v1alpha1
-kind: HostedZone
-metadata: {name: example-com, namespace: shop}
-spec:
-  domain: example.com
-  nameservers: {names: [ns1.example.net.], glue: None}
-";
+/// What is applied, besides the zones.
+const OVERLAY: &str = "teams/shop/overlays/prod";
 
 const NAMES: [&str; 3] = ["blog", "cart", "www"];
 
-const FORMER: &str = "192.0.2.1";
-const LATER: &str = "192.0.2.2";
+/// A network in California: version 1 sends everyone to Oslo, version 2 each
+/// client to the nearer site, which is Portland here.
+const CLIENT: &str = "128.32.0.0/16";
+const OSLO: &str = "192.0.2.10";
+const PORTLAND: &str = "198.51.100.20";
 
 #[tokio::test]
 async fn a_commit_promotes_and_a_revert_takes_it_back() -> Result<()> {
@@ -35,43 +35,31 @@ async fn a_commit_promotes_and_a_revert_takes_it_back() -> Result<()> {
     site.install("--set operator.replicas=1 --set dns.replicas=1")
         .await?;
     let dns = site.expose(HOME, "watershed-dns").await?;
-    site.kubectl("create namespace shop").await?;
-    let git = Checkout::new(&site)?;
-
-    git.write("zone.yaml", ZONE)?;
-    git.write("policy.yaml", &policy(1, FORMER))?;
-    for name in NAMES {
-        git.write(&format!("{name}.yaml"), &record(name, 1))?;
+    for namespace in ["dns", "shop"] {
+        site.kubectl(&format!("create namespace {namespace}"))
+            .await?;
     }
-    git.commit("Three names")?;
+    let git = Checkout::of_example(&site)?;
     git.sync(&site).await?;
-    serves(&site, dns, &[FORMER; 3]).await?;
+    serves(&site, dns, &[OSLO; 3]).await?;
     let questions = questions()?;
     let load = QueryLoad::start(site.load(dns, &questions, 1)).await?;
 
-    git.write("policy.yaml", &policy(2, LATER))?;
-    git.commit("Another version, which nobody asks for yet")?;
+    let overlay = format!("{OVERLAY}/kustomization.yaml");
+    git.edit(&overlay, "value: 1", "value: 2")?;
+    git.commit("Promote www in prod")?;
     git.sync(&site).await?;
-    site.kubectl("wait tfpv/web-v2 -n shop --for=condition=Accepted --timeout=60s")
-        .await?;
-    serves(&site, dns, &[FORMER; 3]).await?;
+    serves(&site, dns, &[OSLO, OSLO, PORTLAND]).await?;
 
-    git.write("www.yaml", &record("www", 2))?;
-    git.commit("Promote www")?;
+    git.edit("teams/shop/base/policy.yaml", "stable: 1", "stable: 2")?;
+    git.commit("Promote the others, which follow the channel")?;
     git.sync(&site).await?;
-    serves(&site, dns, &[FORMER, FORMER, LATER]).await?;
-
-    for name in ["blog", "cart"] {
-        git.write(&format!("{name}.yaml"), &record(name, 2))?;
-    }
-    git.commit("Promote the others")?;
-    git.sync(&site).await?;
-    serves(&site, dns, &[LATER; 3]).await?;
+    serves(&site, dns, &[PORTLAND; 3]).await?;
     applying_again_changes_nothing(&site, &git).await?;
 
     git.run("revert --no-edit HEAD HEAD~1")?;
     git.sync(&site).await?;
-    serves(&site, dns, &[FORMER; 3]).await?;
+    serves(&site, dns, &[OSLO; 3]).await?;
     applying_again_changes_nothing(&site, &git).await?;
 
     // Each name went there and back once, with no answer between.
@@ -81,65 +69,33 @@ async fn a_commit_promotes_and_a_revert_takes_it_back() -> Result<()> {
     report.clean()?;
     for question in &questions {
         let runs: Vec<_> = answers(&report, dns, question);
-        assert_eq!(runs, [FORMER, LATER, FORMER], "{question}");
+        assert_eq!(runs, [OSLO, PORTLAND, OSLO], "{question}");
     }
 
     git.sync_and_prune(&site).await?;
-    git.run("rm --quiet cart.yaml")?;
+    git.run("rm --quiet teams/shop/base/records/cart.yaml")?;
+    let base = "teams/shop/base/kustomization.yaml";
+    git.edit(base, "- records/cart.yaml\n", "")?;
     git.commit("Take a name out of service")?;
     git.sync_and_prune(&site).await?;
-    let gone = Question::new("cart.example.com", "A")?;
-    site.answers(dns, &gone, &[]).await?;
-    serves_one(&site, dns, "www", FORMER).await?;
-    site.finish(&[], &["shop"]).await
+    site.answers(dns, &question("cart")?, &[]).await?;
+    site.answers(dns, &question("www")?, &[OSLO]).await?;
+    site.finish(&[], &["shop", "dns"]).await
 }
 
-fn policy(version: u32, address: &str) -> String {
-    format!(
-        "
-apiVersion: watershed.dev/v1alpha1
-kind: TrafficPolicy
-metadata: {{name: web, namespace: shop}}
-spec:
-  version: {version}
-  document:
-    recordTypes: [A]
-    startEndpoint: one
-    endpoints: {{one: {{addresses: [{address}]}}}}
-"
-    )
-}
-
-fn record(name: &str, version: u32) -> String {
-    format!(
-        "
-apiVersion: watershed.dev/v1alpha1
-kind: PolicyRecord
-metadata: {{name: {name}, namespace: shop}}
-spec:
-  hostedZoneRef: {{name: example-com}}
-  name: {name}
-  policyRef: {{name: web}}
-  version: {version}
-"
-    )
+fn question(name: &str) -> Result<Question> {
+    Question::new(&format!("{name}.example.com"), "A")?.from_subnet(CLIENT)
 }
 
 fn questions() -> Result<Vec<Question>> {
-    let names = NAMES.iter().map(|name| format!("{name}.example.com"));
-    names.map(|name| Question::new(&name, "A")).collect()
+    NAMES.into_iter().map(question).collect()
 }
 
 async fn serves(site: &Site, dns: SocketAddr, values: &[&str; 3]) -> Result<()> {
     for (name, value) in NAMES.iter().zip(values) {
-        serves_one(site, dns, name, value).await?;
+        site.answers(dns, &question(name)?, &[value]).await?;
     }
     Ok(())
-}
-
-async fn serves_one(site: &Site, dns: SocketAddr, name: &str, value: &str) -> Result<()> {
-    let question = Question::new(&format!("{name}.example.com"), "A")?;
-    site.answers(dns, &question, &[value]).await
 }
 
 /// The addresses that a question was answered with, one after the other.
@@ -159,37 +115,38 @@ async fn applying_again_changes_nothing(site: &Site, git: &Checkout) -> Result<(
         Ok(before)
     };
     let before = eventually("statuses are settled", SOON, settled).await?;
-    let mut files = git.files()?;
-    for _ in 0..2 {
-        for file in &files {
-            let file = file.display();
-            site.kubectl(&format!("apply --server-side -f {file}"))
-                .await?;
-        }
-        files.reverse();
+    let rendered = git.rendered(site).await?;
+    for file in rendered.iter().chain(rendered.iter().rev()) {
+        let file = file.display();
+        site.kubectl(&format!("apply --server-side -f {file}"))
+            .await?;
     }
     git.sync(site).await?;
     // It fails when there is a difference.
-    let dir = git.dir.display();
-    site.kubectl(&format!("diff --server-side -f {dir}"))
+    let overlay = git.dir.join(OVERLAY);
+    site.kubectl(&format!("diff --server-side -k {}", overlay.display()))
         .await?;
     let after = versions(site).await?;
     ensure!(before == after, "written anew: {before:?}, then {after:?}");
     Ok(())
 }
 
-/// The resource version of each object of ours: it changes with every write.
+/// The resource version of each object of ours: it changes with every write. The
+/// status of health checks is about what probes find, whenever that is.
 async fn versions(site: &Site) -> Result<BTreeMap<String, String>> {
-    let objects = site.kubectl("get tfr,tfz,tfp,tfpv -n shop -o json").await?;
-    let objects: Value = serde_json::from_str(&objects)?;
-    let objects = objects["items"].as_array().context("a list")?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let versions = objects.iter().map(|object| {
-        let (kind, metadata) = (text(&object["kind"]), &object["metadata"]);
-        let name = format!("{kind} {}", text(&metadata["name"]));
-        (name, text(&metadata["resourceVersion"]))
-    });
-    Ok(versions.collect())
+    let mut versions = BTreeMap::new();
+    for of in ["tfr,tfp,tfpv -n shop", "tfz -n dns"] {
+        let objects = site.kubectl(&format!("get {of} -o json")).await?;
+        let objects: Value = serde_json::from_str(&objects)?;
+        let objects = objects["items"].as_array().context("a list")?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        versions.extend(objects.iter().map(|object| {
+            let (kind, metadata) = (text(&object["kind"]), &object["metadata"]);
+            let name = format!("{kind} {}", text(&metadata["name"]));
+            (name, text(&metadata["resourceVersion"]))
+        }));
+    }
+    Ok(versions)
 }
 
 /// A repository with one branch.
@@ -198,16 +155,22 @@ struct Checkout {
 }
 
 impl Checkout {
-    fn new(site: &Site) -> Result<Self> {
+    /// Of the example, as it is shipped.
+    fn of_example(site: &Site) -> Result<Self> {
         let dir = site.cluster.dir().join("checkout");
-        fs::create_dir(&dir)?;
+        copy(&repository().join("examples/gitops"), &dir)?;
         let checkout = Self { dir };
         checkout.run("init --quiet --initial-branch main")?;
+        checkout.commit("The example")?;
         Ok(checkout)
     }
 
-    fn write(&self, file: &str, content: &str) -> Result<()> {
-        Ok(fs::write(self.dir.join(file), content)?)
+    /// Changes one place of a file.
+    fn edit(&self, file: &str, from: &str, to: &str) -> Result<()> {
+        let path = self.dir.join(file);
+        let text = fs::read_to_string(&path)?;
+        ensure!(text.matches(from).count() == 1, "{file}: {from:?}");
+        Ok(fs::write(path, text.replace(from, to))?)
     }
 
     fn commit(&self, message: &str) -> Result<()> {
@@ -238,26 +201,26 @@ impl Checkout {
         Ok(())
     }
 
-    fn files(&self) -> Result<Vec<PathBuf>> {
+    /// The objects of the overlay, each in a file beside the checkout.
+    async fn rendered(&self, site: &Site) -> Result<Vec<PathBuf>> {
+        let overlay = self.dir.join(OVERLAY);
+        let rendered = format!("kustomize {}", overlay.display());
+        let objects = parse_manifests(&site.kubectl(&rendered).await?)?;
+        let dir = site.cluster.dir().join("rendered");
+        fs::create_dir_all(&dir)?;
         let mut files = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "yaml")
-            {
-                files.push(path);
-            }
+        for (number, object) in objects.iter().enumerate() {
+            let file = dir.join(format!("{number}.json"));
+            fs::write(&file, object.to_string())?;
+            files.push(file);
         }
-        files.sort();
         Ok(files)
     }
 
-    /// Applies the checkout.
+    /// Applies the checkout, and waits for it, with the commands of the page.
     async fn sync(&self, site: &Site) -> Result<()> {
-        let dir = self.dir.display();
-        site.kubectl(&format!("apply --server-side -f {dir}"))
-            .await?;
+        let page = Page::read("docs/gitops.md")?;
+        page.follow_in(&self.dir, "kubectl", &site.cluster).await?;
         Ok(())
     }
 
@@ -267,8 +230,8 @@ impl Checkout {
         let mut command = Command::new(site.cluster.kubectl_program());
         command
             .args(["apply", "--server-side", "--namespace", "shop"])
-            .args(["--prune", "--applyset=configmaps/shop", "--filename"])
-            .arg(&self.dir)
+            .args(["--prune", "--applyset=configmaps/shop", "--kustomize"])
+            .arg(self.dir.join(OVERLAY))
             .envs(site.cluster.environment())
             .env("KUBECTL_APPLYSET", "true");
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
@@ -276,4 +239,19 @@ impl Checkout {
         ensure!(output.status.success(), "kubectl apply --prune: {said}");
         Ok(())
     }
+}
+
+/// Copies a directory with all below it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to)?;
+        } else {
+            fs::copy(&path, &to).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
 }

@@ -6,10 +6,13 @@
 mod enrol;
 mod failures;
 mod fanout;
+mod flood;
 mod getting_started;
 mod gitops;
 mod in_use;
 mod invalid;
+#[path = "../admission/largest.rs"]
+mod largest;
 mod measure;
 mod numbers;
 mod pages;

@@ -101,9 +101,6 @@ async fn the_page_about_versions_in_git() -> Result<()> {
     let shell = Shell::at(&directory, &fleet.cluster)?;
     shell.run("kubectl create namespace dns").await?;
     shell.run("kubectl create namespace shop").await?;
-    shell
-        .run("kubectl apply --server-side -k platform/zones")
-        .await?;
     follow(&["docs/gitops.md"], &shell).await
 }
 

@@ -2,9 +2,12 @@
 
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::Api;
+use serde_json::{Value, json};
 use watershed_e2e::dns::Question;
+use watershed_e2e::eventually;
 use watershed_e2e::wait::until;
 
 use crate::support::{Fleet, SOON, Setup};
@@ -182,4 +185,62 @@ async fn of_two_that_claim_a_name_the_older_has_it() -> Result<()> {
     fleet.delete("PolicyRecord", "shop/www").await?;
     fleet.ready("PolicyRecord", "blog/www").await?;
     fleet.answers_everywhere(&question, &["192.0.2.2"]).await
+}
+
+/// The page shows a quota; this is that one with these numbers.
+fn quota(hard: &[(&str, &str)]) -> Result<String> {
+    let page = include_str!("../../../docs/rbac.md");
+    let mut blocks = page.split("```yaml\n").skip(1);
+    let quota = blocks.find(|block| block.contains("kind: ResourceQuota"));
+    let (quota, _) = quota
+        .and_then(|block| block.split_once("```"))
+        .context("no quota")?;
+    let mut quota: Value = serde_yaml::from_str(quota)?;
+    for (kind, number) in hard {
+        let count = &mut quota["spec"]["hard"][format!("count/{kind}.watershed.dev")];
+        ensure!(count.is_string(), "the page does not count {kind}");
+        *count = json!(number);
+    }
+    Ok(quota.to_string())
+}
+
+#[tokio::test]
+async fn a_quota_says_how_much_a_team_may_make() -> Result<()> {
+    let fleet = Fleet::start(Setup::named("quota")).await?;
+    let cluster = &fleet.cluster;
+    cluster.apply(OBJECTS).await?;
+    let few = [("policyrecords", "1"), ("trafficpolicyversions", "1")];
+    cluster.apply(&quota(&few)?).await?;
+    let quotas: Api<ResourceQuota> = Api::namespaced(cluster.client(), "shop");
+    eventually("the quota is in force", SOON, async || {
+        let status = quotas.get("watershed").await?.status;
+        let used = status.and_then(|status| status.used).unwrap_or_default();
+        ensure!(used.len() == 6, "{used:?}");
+        Ok(())
+    })
+    .await?;
+    cluster.apply(&policy("shop", "192.0.2.1")).await?;
+    cluster.apply(&record("shop", "www", "www")).await?;
+    fleet.ready("PolicyRecord", "shop/www").await?;
+
+    // One record more is refused where it is applied.
+    let refused = cluster.apply(&record("shop", "shop", "a.shop")).await;
+    let refused = format!("{:?}", refused.err().context("the quota is not kept")?);
+    let words = "exceeded quota: watershed, requested: count/policyrecords.watershed.dev=1";
+    ensure!(refused.contains(words), "{refused}");
+
+    // A version more cannot be made: the policy says so, and what is served stays.
+    cluster.apply(&policy("shop", "192.0.2.2")).await?;
+    let message = fleet
+        .fails("TrafficPolicy", "shop/web", "Ready", "MintRefused")
+        .await?;
+    let words = "exceeded quota: watershed, requested: count/trafficpolicyversions.watershed.dev=1";
+    ensure!(message.contains(words), "{message}");
+    let question = Question::new("www.example.com", "A")?;
+    fleet.answers_everywhere(&question, &["192.0.2.1"]).await?;
+
+    let more = [("policyrecords", "1"), ("trafficpolicyversions", "2")];
+    cluster.apply(&quota(&more)?).await?;
+    fleet.ready("TrafficPolicy", "shop/web").await?;
+    Ok(())
 }

@@ -3,22 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::object::{ObjectId, ObjectKind};
+use super::turns::{Place, Rank, Turns};
+use crate::object::ObjectId;
 use crate::plan::{Part, Write};
 
 /// What a write is about. Of two writes about the same, the later holds.
 pub type Subject = (ObjectId, Part);
 
+/// Writes that are under way at once.
+const AT_ONCE: usize = 16;
+
 /// Writes that wait. No two about the same subject are under way at once.
+///
+/// Namespaces take turns. One begins another write only while at least as many
+/// places are free as it would then have: alone it has half of them, and there
+/// is always one for a namespace that has none, until as many wait as there are
+/// places. So writes that take long, as those of large documents do, hold up
+/// their own team only.
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<Subject, Waiting>,
-    /// Those whose time has come, in their order.
-    due: BTreeSet<(Rank, u64, Subject)>,
+    /// Those whose time has come.
+    due: Turns,
     /// Those that wait for a time.
     later: BTreeSet<(Instant, Subject)>,
     running: BTreeSet<Subject>,
-    count: u64,
 }
 
 #[derive(Debug)]
@@ -26,34 +35,8 @@ struct Waiting {
     write: Write,
     /// Its place among those that are due; `None` while it is for later or
     /// another about its subject is under way.
-    place: Option<(Rank, u64)>,
+    place: Option<Place>,
     time: Instant,
-}
-
-/// What goes first when there is not enough for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// Versions to make: everything else follows from them.
-    Making,
-    /// What protects objects.
-    Holding,
-    /// What people wait for.
-    Status,
-    /// Numbers.
-    Minor,
-}
-
-impl Rank {
-    fn of(write: &Write) -> Self {
-        match write {
-            Write::Configuration(write) if write.uid.is_none() => Self::Making,
-            Write::Configuration(_) => Self::Holding,
-            Write::Status(write) if write.is_minor => Self::Minor,
-            Write::Status(write) if write.id.kind == ObjectKind::DNSFleet => Self::Minor,
-            Write::Status(_) => Self::Status,
-            Write::Deletion(_) => Self::Minor,
-        }
-    }
 }
 
 impl Queue {
@@ -74,24 +57,32 @@ impl Queue {
         self.waiting.insert(subject, waiting);
     }
 
-    /// The write to begin now. It is under way until [`finish`](Self::finish).
-    pub fn next(&mut self, now: Instant) -> Option<Write> {
+    /// Whether there is a write to begin now.
+    pub fn has_next(&mut self, now: Instant) -> bool {
         while let Some((time, _)) = self.later.first()
             && *time <= now
             && let Some((_, subject)) = self.later.pop_first()
         {
             self.place(subject);
         }
-        let (_, _, subject) = self.due.pop_first()?;
+        self.due.has_next(may_begin(&self.running))
+    }
+
+    /// The write to begin now. It is under way until [`finish`](Self::finish).
+    pub fn next(&mut self, now: Instant) -> Option<Write> {
+        if !self.has_next(now) {
+            return None;
+        }
+        let subject = self.due.next(may_begin(&self.running))?;
         let waiting = self.waiting.remove(&subject)?;
         self.running.insert(subject);
         Some(waiting.write)
     }
 
-    /// When the next write may begin; `None` when none waits. Earlier than
-    /// `now` when one is due.
+    /// When the next write may begin, unless others end before; `None` when
+    /// none waits for a time. `now` when one can begin.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
-        if !self.due.is_empty() {
+        if self.due.has_next(may_begin(&self.running)) {
             return Some(now);
         }
         self.later.first().map(|(time, _)| *time)
@@ -126,19 +117,27 @@ impl Queue {
         let Some(waiting) = self.waiting.get_mut(&subject) else {
             return;
         };
-        self.count += 1;
-        let place = (Rank::of(&waiting.write), self.count);
-        waiting.place = Some(place);
-        self.due.insert((place.0, place.1, subject));
+        let rank = Rank::of(&waiting.write);
+        waiting.place = Some(self.due.add(rank, subject));
     }
 
     fn remove(&mut self, subject: &Subject) -> Option<Waiting> {
         let waiting = self.waiting.remove(subject)?;
         self.later.remove(&(waiting.time, subject.clone()));
-        if let Some((rank, number)) = waiting.place {
-            self.due.remove(&(rank, number, subject.clone()));
+        if let Some(place) = waiting.place {
+            self.due.remove(place, subject);
         }
         Some(waiting)
+    }
+}
+
+/// Whether a namespace may begin another write, beside those under way.
+fn may_begin(running: &BTreeSet<Subject>) -> impl Fn(&str) -> bool {
+    let free = AT_ONCE.saturating_sub(running.len());
+    move |namespace| {
+        let of_it = running.iter();
+        let of_it = of_it.filter(|(id, _)| id.key.namespace == namespace);
+        free > of_it.count()
     }
 }
 
@@ -150,15 +149,24 @@ mod tests {
     use watershed_compile::ObjectKey;
 
     use super::*;
+    use crate::object::ObjectKind;
     use crate::plan::{Configuration, StatusWrite};
 
     fn id(name: &str) -> ObjectId {
-        ObjectId::new(ObjectKind::PolicyRecord, ObjectKey::new("shop", name))
+        in_namespace("shop", name)
+    }
+
+    fn in_namespace(namespace: &str, name: &str) -> ObjectId {
+        ObjectId::new(ObjectKind::PolicyRecord, ObjectKey::new(namespace, name))
     }
 
     fn status(name: &str, value: u32, is_minor: bool) -> Write {
+        status_of(id(name), value, is_minor)
+    }
+
+    fn status_of(id: ObjectId, value: u32, is_minor: bool) -> Write {
         Write::Status(StatusWrite {
-            id: id(name),
+            id,
             uid: "u".to_owned(),
             status: json!({"value": value}),
             notices: Vec::new(),
@@ -167,8 +175,12 @@ mod tests {
     }
 
     fn make(name: &str) -> Write {
+        make_of(id(name))
+    }
+
+    fn make_of(id: ObjectId) -> Write {
         Write::Configuration(Configuration {
-            id: id(name),
+            id,
             uid: None,
             in_use: false,
             minted: None,
@@ -222,5 +234,63 @@ mod tests {
         assert_eq!(queue.next_time(now), None);
         queue.finish(&(id("a"), Part::Status));
         assert_eq!(name(queue.next(now)), "a 2");
+    }
+
+    /// The namespaces of the writes that may begin, each of which ends at once.
+    fn turns(queue: &mut Queue, now: Instant) -> String {
+        let mut turns = String::new();
+        while let Some(write) = queue.next(now) {
+            turns += &write.id().key.namespace;
+            queue.finish(&(write.id().clone(), write.part()));
+        }
+        turns
+    }
+
+    #[test]
+    fn namespaces_take_turns_whatever_they_want() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for number in 0..6 {
+            queue.put(make_of(in_namespace("b", &format!("web-v{number}"))), now);
+        }
+        queue.put(status_of(in_namespace("a", "www"), 1, false), now);
+        queue.put(status_of(in_namespace("c", "www"), 1, false), now);
+        queue.put(status_of(in_namespace("c", "cart"), 1, false), now);
+        assert_eq!(turns(&mut queue, now), "abcbcbbbb");
+    }
+
+    #[test]
+    fn numbers_wait_for_news_but_not_for_ever() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.put(status_of(in_namespace("n", "www"), 1, true), now);
+        for number in 0..10 {
+            let id = in_namespace("b", &format!("r{number}"));
+            queue.put(status_of(id, 1, false), now);
+        }
+        assert_eq!(turns(&mut queue, now), "bbbbbbbnbbb");
+    }
+
+    #[test]
+    fn a_place_is_left_for_who_has_none() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        let mut begun = String::new();
+        for namespace in ["a", "b", "c"] {
+            for number in 0..AT_ONCE {
+                let id = in_namespace(namespace, &format!("r{number}"));
+                queue.put(status_of(id, 1, false), now);
+            }
+            while let Some(write) = queue.next(now) {
+                begun += &write.id().key.namespace;
+            }
+            assert_eq!(queue.next_time(now), None, "something must end before");
+        }
+        assert_eq!(begun, "aaaaaaaabbbbcc");
+        let (ended, _) = queue.running.first().cloned().expect("some are under way");
+        queue.finish(&(ended, Part::Status));
+        let next = queue.next(now);
+        let namespace = next.map(|write| write.id().key.namespace.clone());
+        assert_eq!(namespace.as_deref(), Some("c"), "who has least");
     }
 }

@@ -8,6 +8,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use watershed_snapshot::{ResourceName, Term};
 
+use super::looks::Looks;
 use super::wakeups::Wakeups;
 use super::writes::Written;
 use super::{ControlConfig, Metrics};
@@ -18,14 +19,6 @@ use crate::object::{ObjectId, ObjectKind};
 use crate::plan::{Plan, Planner};
 use crate::watch::Change;
 use crate::world::World;
-
-/// Between two looks at what nodes reported, at least.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-
-/// Planning takes at most half of the time, and waits no longer than this for
-/// the other half to pass: thousands of targets may have new verdicts every
-/// few milliseconds, and each time all of their check is counted.
-const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// While counts of nodes are not settled, it is looked for that so often.
 const UNSETTLED_LOOK: Duration = Duration::from_millis(500);
@@ -61,9 +54,7 @@ pub(super) struct Controller {
     moved: bool,
     /// Whether counts of nodes meant nothing yet at the last step.
     unsettled: bool,
-    next_look: Instant,
-    /// When planning may begin again.
-    rests_until: Instant,
+    looks: Looks,
     next_count: Instant,
     pub(super) metrics: Metrics,
 }
@@ -116,8 +107,7 @@ impl Controller {
             fleets: BTreeMap::new(),
             moved: false,
             unsettled: false,
-            next_look: now,
-            rests_until: now,
+            looks: Looks::new(now),
             next_count: now,
             metrics,
         }
@@ -219,13 +209,14 @@ impl Controller {
     /// Plans what to write about objects that changed, whose time has come, or
     /// about which nodes may have reported something.
     fn look(&mut self, now: Instant) {
-        if now < self.rests_until {
+        if now < self.looks.rests_until() {
             return;
         }
         let present = Timestamp::now();
         let mut objects = self.world.take_dirty();
         objects.extend(self.wakeups.take(present));
-        if self.moved && now >= self.next_look {
+        let about_nodes = self.moved && now >= self.looks.next();
+        if about_nodes {
             self.moved = false;
             objects.extend(self.awaiting.iter().cloned());
             let fleets = self.world.of_kind(ObjectKind::DNSFleet);
@@ -237,9 +228,7 @@ impl Controller {
         let began = Instant::now();
         let plan = Planner::new(&self.world, &self.hub, present).plan(&objects);
         let took = began.elapsed();
-        self.rests_until = Instant::now() + took.min(LONGEST_REST);
-        // Of many objects, every look takes long: so these are fewer.
-        self.next_look = now + BETWEEN_LOOKS.max(took * 5);
+        self.looks.planned(began, took, about_nodes);
         self.metrics.planned(took);
         for id in &objects {
             self.wakeups.set(id, plan.again.get(id).copied());
@@ -271,10 +260,10 @@ impl Controller {
             pauses.extend(self.next_write(now));
             let looks = [
                 self.wakeups.next().map(until),
-                (self.moved).then(|| self.next_look.saturating_duration_since(now)),
+                (self.moved).then(|| self.looks.next().saturating_duration_since(now)),
                 self.world.is_dirty().then_some(Duration::ZERO),
             ];
-            let rest = self.rests_until.saturating_duration_since(now);
+            let rest = self.looks.rests_until().saturating_duration_since(now);
             let soonest = looks.into_iter().flatten().min();
             pauses.extend(soonest.map(|wait| wait.max(rest)));
             if self.unsettled {

@@ -11,9 +11,6 @@ use crate::apply::Outcome;
 use crate::object::{ObjectId, ObjectKind};
 use crate::plan::{Notice, Write};
 
-/// Writes that are under way at once.
-const AT_ONCE: usize = 16;
-
 /// Events that are under way at once; more are left out.
 const EVENTS_AT_ONCE: usize = 8;
 
@@ -54,13 +51,10 @@ impl Controller {
 
     /// Starts what may be started.
     pub(super) fn start_writes(&mut self, now: Instant) {
-        while self.writes.len() < AT_ONCE && self.queue.next_time(now).is_some_and(|t| t <= now) {
-            if !self.budget.take(now) {
-                break;
-            }
-            let Some(write) = self.queue.next(now) else {
-                break;
-            };
+        while self.queue.has_next(now)
+            && self.budget.take(now)
+            && let Some(write) = self.queue.next(now)
+        {
             let writer = self.writer.clone();
             self.writes.spawn(async move {
                 let outcome = writer.write(&write).await;
@@ -73,9 +67,6 @@ impl Controller {
     /// How long until another write may start; `None` when none waits, or when
     /// one must end first.
     pub(super) fn next_write(&self, now: Instant) -> Option<Duration> {
-        if self.writes.len() >= AT_ONCE {
-            return None;
-        }
         let next = self.queue.next_time(now)?;
         let wait = next.saturating_duration_since(now);
         Some(if wait.is_zero() {

@@ -231,6 +231,7 @@ fn node(site: &Site, directory: &Path, name: &str) -> Running {
             location: Location::default(),
             formats: 1..=2,
             boot: 1,
+            version: "0".to_owned(),
         },
         operators: Operators {
             addresses: vec![site.address.to_string()],

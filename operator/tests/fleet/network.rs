@@ -437,6 +437,7 @@ async fn start_node(
             location: Location::default(),
             formats: 1..=2,
             boot: start,
+            version: "0".to_owned(),
         },
         operators: Operators {
             addresses: known.iter().map(|operator| address(*operator)).collect(),

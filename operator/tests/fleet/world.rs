@@ -614,6 +614,7 @@ impl Node {
                 location: Location::default(),
                 formats: 1..=2,
                 boot: 0,
+                version: "0".to_owned(),
             },
             refuses: Vec::new(),
             subscriber: None,

@@ -209,6 +209,7 @@ pub(crate) fn identity() -> Identity {
         },
         formats: OLDEST_FORMAT..=NEWEST_FORMAT,
         boot: 7,
+        version: "0".into(),
     }
 }
 

@@ -4,7 +4,7 @@ mod site;
 
 use std::time::Duration;
 
-pub use site::{HOME, Site};
+pub use site::{HOME, NEXT, Site};
 pub use watershed_e2e::page::Page;
 
 /// Longest time for anything that should take no more than some seconds. On a

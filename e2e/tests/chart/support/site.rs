@@ -4,11 +4,13 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use watershed_e2e::dns::{LoadOptions, Question, Reply, ask_by};
+use watershed_e2e::netns::Namespace;
 use watershed_e2e::node::{Balancer, Node, Station};
 use watershed_e2e::{Audit, Cluster, Options, binaries, eventually};
 
@@ -21,11 +23,16 @@ pub const HOME: &str = "watershed-system";
 /// where they get the images from.
 const VALUES: &str = "WATERSHED_E2E_VALUES";
 
+/// Names the network in which the clients are, in a cluster that is not this
+/// suite's own, as a file for `nsenter --net=`; without it they are on this
+/// machine's.
+const NETWORK: &str = "WATERSHED_E2E_NETWORK";
+
 /// The address of the first Service that is made reachable.
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 89, 53, 1);
 
-/// The image of DNS pods under another name.
-const NEXT: &str = "ghcr.io/watershed-dns/watershed-dns:next";
+/// The version and the tag of another build of the programs.
+pub const NEXT: &str = "next";
 
 /// An address in Germany, where the example has an endpoint of its own.
 const BERLIN: Ipv4Addr = Ipv4Addr::new(130, 149, 0, 7);
@@ -34,7 +41,7 @@ const BERLIN: Ipv4Addr = Ipv4Addr::new(130, 149, 0, 7);
 ///
 /// One that is not this suite's own must have what the chart's documentation
 /// asks for: nodes that get the images ([`VALUES`] says from where), a load
-/// balancer that this machine reaches, and no Watershed; what was installed is
+/// balancer that this machine reaches (or the network of [`NETWORK`]), and no Watershed; what was installed is
 /// left there. What takes nodes of the suite's own (clients with addresses of
 /// the test's choice, power cuts, a metadata service) is not done there, and
 /// [`Site::note`] says so.
@@ -42,6 +49,8 @@ pub struct Site {
     // Dropped before the cluster.
     balancers: Vec<Balancer>,
     station: Option<Station>,
+    /// Where clients are who have no station.
+    network: Option<Namespace>,
     /// The cluster.
     pub cluster: Cluster,
 }
@@ -66,6 +75,7 @@ impl Site {
         Ok(Self {
             balancers: Vec::new(),
             station,
+            network: network()?,
             cluster,
         })
     }
@@ -91,17 +101,24 @@ impl Site {
         }
     }
 
-    /// The values that upgrade DNS pods to another build: one that has another
-    /// name, or in a cluster that is not our own the same once more. That
-    /// programs of two formats work together, another suite shows.
-    pub fn next_build(&self, image: &str) -> Result<String> {
-        for node in self.cluster.nodes() {
-            node.tag(image, NEXT)?;
+    /// The values that upgrade a program to another build, `operator` or `dns`. In
+    /// a cluster that is not our own it is the same build once more. That programs
+    /// of two formats work together, another suite shows.
+    pub fn next_build(&self, program: &str) -> String {
+        match self.station {
+            Some(_) => {
+                format!("--set {program}.image=ghcr.io/watershed-dns/watershed-{program}:{NEXT}")
+            }
+            None => format!("--set {program}.podAnnotations.build={NEXT}"),
         }
-        Ok(match self.station {
-            Some(_) => format!("--set dns.image={NEXT}"),
-            None => "--set dns.podAnnotations.build=next".to_owned(),
-        })
+    }
+
+    /// Gives the nodes the images of the other build.
+    pub fn import_next_build(&self) -> Result<()> {
+        if self.owns_nodes_for("an upgrade to another build") {
+            self.cluster.import(&binaries::next_images()?)?;
+        }
+        Ok(())
     }
 
     /// `kubectl` with words that have no spaces.
@@ -219,9 +236,11 @@ impl Site {
 
     /// Asks once, as the client in Berlin or, in a foreign cluster, from here.
     pub async fn ask(&self, server: SocketAddr, question: &Question) -> Result<Reply> {
-        let socket = match &self.station {
-            Some(station) => station.udp()?,
-            None => tokio::net::UdpSocket::bind("0.0.0.0:0").await?,
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let socket = match (&self.station, &self.network) {
+            (Some(station), _) => station.udp()?,
+            (None, Some(network)) => network.udp(any)?,
+            (None, None) => tokio::net::UdpSocket::bind(any).await?,
         };
         ask_by(&socket, server, question, Duration::from_secs(2)).await
     }
@@ -249,11 +268,20 @@ impl Site {
     /// question depends on the port that it comes from.
     pub fn load(&self, server: SocketAddr, questions: &[Question], sockets: usize) -> LoadOptions {
         let options = LoadOptions::new(&vec![server; sockets], questions).rate(25);
-        match &self.station {
-            Some(station) => options.from(station.network()),
+        let station = self.station.as_ref().map(Station::network);
+        match station.or(self.network.as_ref()) {
+            Some(network) => options.from(network),
             None => options,
         }
     }
+}
+
+/// The network that the environment names.
+fn network() -> Result<Option<Namespace>> {
+    let path = env::var_os(NETWORK).filter(|path| !path.is_empty());
+    path.map(|path| Namespace::open(Path::new(&path)))
+        .transpose()
+        .context(NETWORK)
 }
 
 /// The values that the environment gives for clusters that are not our own.
