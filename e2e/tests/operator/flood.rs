@@ -77,13 +77,12 @@ const MEMORY: u64 = 1 << 30;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_team_that_floods_keeps_no_other_waiting() -> Result<()> {
     let mut setup = Setup::named("flood");
-    let records = match std::env::var("WATERSHED_FLOOD") {
-        Ok(number) => number.parse().context("WATERSHED_FLOOD")?,
-        Err(_) => {
-            let slower = ["--writes-per-second", "20"];
-            setup.operator_args.extend(slower.map(str::to_owned));
-            300
-        }
+    let records = if let Ok(number) = std::env::var("WATERSHED_FLOOD") {
+        number.parse().context("WATERSHED_FLOOD")?
+    } else {
+        let slower = ["--writes-per-second", "20"];
+        setup.operator_args.extend(slower.map(str::to_owned));
+        300
     };
     let fleet = Fleet::start(setup).await?;
     fleet.cluster.apply(include_str!("flood.yaml")).await?;
