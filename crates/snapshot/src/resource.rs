@@ -71,8 +71,6 @@ impl fmt::Display for ResourceKind {
 pub struct ResourceName {
     text: Arc<str>,
     kind: ResourceKind,
-    /// Where in the text the name of the object begins.
-    name_at: usize,
 }
 
 /// Why a text is not the name of a resource.
@@ -90,11 +88,9 @@ impl ResourceName {
     /// The resource that the object `namespace`/`name` gives.
     /// Neither word has a slash in it, as no name in Kubernetes has.
     pub fn new(kind: ResourceKind, namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
-        let (namespace, name) = (namespace.as_ref(), name.as_ref());
-        let text: Arc<str> = [kind.as_str(), namespace, name].join("/").into();
+        let text = [kind.as_str(), namespace.as_ref(), name.as_ref()].join("/");
         Self {
-            name_at: text.len() - name.len(),
-            text,
+            text: text.into(),
             kind,
         }
     }
@@ -106,12 +102,17 @@ impl ResourceName {
 
     /// Namespace of the object.
     pub fn namespace(&self) -> &str {
-        &self.text[self.kind.as_str().len() + 1..self.name_at - 1]
+        self.words().0
     }
 
     /// Name of the object.
     pub fn name(&self) -> &str {
-        &self.text[self.name_at..]
+        self.words().1
+    }
+
+    fn words(&self) -> (&str, &str) {
+        let words = &self.text[self.kind.as_str().len() + 1..];
+        words.split_once('/').unwrap_or((words, ""))
     }
 
     /// The text form.
@@ -130,8 +131,7 @@ impl Hash for ResourceName {
 impl Ord for ResourceName {
     fn cmp(&self, other: &Self) -> Ordering {
         let kinds = self.kind.cmp(&other.kind);
-        let namespaces = kinds.then_with(|| self.namespace().cmp(other.namespace()));
-        namespaces.then_with(|| self.name().cmp(other.name()))
+        kinds.then_with(|| self.words().cmp(&other.words()))
     }
 }
 
@@ -160,11 +160,8 @@ impl FromStr for ResourceName {
         }
         let known = ResourceKind::ALL.into_iter().find(|k| k.as_str() == kind);
         let kind = known.ok_or_else(|| ResourceNameError::UnknownKind(shown()))?;
-        Ok(Self {
-            text: text.into(),
-            kind,
-            name_at: text.len() - name.len(),
-        })
+        let text = text.into();
+        Ok(Self { text, kind })
     }
 }
 

@@ -1,7 +1,6 @@
 //! From resources as octets to a state that can be served.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
@@ -16,8 +15,8 @@ use watershed_snapshot::{
 use super::incoming::Complete;
 use super::self_test::SelfTest;
 
-/// Records that are restored at once: a megabyte or so when they are decoded.
-const PART: usize = 2048;
+/// Records that are restored at once: some hundred KB when they are decoded.
+const PART: usize = 256;
 /// Parts that may be decoded before they are assembled.
 const AHEAD: usize = 2;
 
@@ -145,11 +144,12 @@ impl Builder {
                 | ResourceKind::HealthCheck => false,
             });
         // Records refer to the others, not to each other.
-        let parts = iter::once(others.as_slice()).chain(records.chunks(PART));
+        let heads = self.decode_all(&others)?;
+        let parts = records.chunks(PART);
         let assembled = thread::scope(|scope| {
             let (sender, decoded) = mpsc::sync_channel(AHEAD);
             let decoding = scope.spawn(move || self.decode_parts(parts, &sender));
-            let assembled = Assembled::of(decoded);
+            let assembled = Assembled::of(heads, records.len(), decoded);
             match decoding.join() {
                 Ok(faults) => faults.and(assembled),
                 Err(panic) => std::panic::resume_unwind(panic),

@@ -22,7 +22,7 @@ const FILE: &str = "state.redb";
 /// Where a file is put that cannot be used.
 const DAMAGED: &str = "state.redb.damaged";
 /// Memory that redb may use for pages. All is read once, at the start.
-const CACHE: usize = 1 << 20;
+const CACHE: usize = 256 << 10;
 /// Layout of the tables below.
 const LAYOUT: u64 = 1;
 

@@ -78,9 +78,8 @@ impl<'a> Planner<'a> {
     /// The health of what a record serves, where its version is not shared by
     /// too many.
     pub(super) fn health_of_record(&self, record: &ResourceName, version: &ObjectKey) -> Health {
-        let sharing = self.world.compiler.in_use(version).records.len();
         match self.world.homes.fleet_of(record) {
-            Some(fleet) if sharing <= self.world.fanout_limit => self.health_in(version, &[fleet]),
+            Some(fleet) if !self.world.is_crowded(version) => self.health_in(version, &[fleet]),
             _ => Health::None,
         }
     }

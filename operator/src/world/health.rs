@@ -278,12 +278,17 @@ impl World {
 
     /// The records that serve a version and say each whether it is healthy.
     pub fn records_with(&self, version: &ObjectKey) -> BTreeSet<ObjectKey> {
-        let records = self.compiler.in_use(version).records;
-        if records.len() > self.fanout_limit {
+        if self.is_crowded(version) {
             BTreeSet::new()
         } else {
-            records
+            self.compiler.in_use(version).records
         }
+    }
+
+    /// Whether so many records serve a version that they do not say each whether
+    /// it is healthy.
+    pub fn is_crowded(&self, version: &ObjectKey) -> bool {
+        self.health.crowded.contains(version)
     }
 
     fn look_at_records(&mut self, version: &ObjectKey) {

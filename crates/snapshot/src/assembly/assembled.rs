@@ -59,22 +59,27 @@ impl Assembled {
         edit.finish()
     }
 
-    /// What these resources make, which come in parts: each once, and those
-    /// that others refer to before these. So they need not be in memory all at
-    /// once.
+    /// What these resources make: first the `heads` that others refer to
+    /// (zones, versions, checks), then `records`, about `expected` of them, in
+    /// parts, so that they need not be in memory all at once. Each comes once.
     ///
     /// # Errors
     /// As for [`Assembled::apply`].
     pub fn of(
-        parts: impl IntoIterator<Item = Vec<(ResourceName, Resource)>>,
+        heads: Vec<(ResourceName, Resource)>,
+        expected: usize,
+        records: impl IntoIterator<Item = Vec<(ResourceName, Resource)>>,
     ) -> Result<Self, Vec<Fault>> {
-        let mut edit = Edit::begin(Self::new(), &|_| None);
-        for part in parts {
+        let put = |part: Vec<(ResourceName, Resource)>| {
             let part = part.into_iter();
-            edit.change(
-                part.map(|(name, resource)| (name, Some(resource)))
-                    .collect(),
-            );
+            part.map(|(name, resource)| (name, Some(resource)))
+                .collect()
+        };
+        let mut edit = Edit::begin(Self::new(), &|_| None);
+        edit.change(put(heads));
+        edit.expect(expected);
+        for part in records {
+            edit.change(put(part));
         }
         edit.finish()
     }

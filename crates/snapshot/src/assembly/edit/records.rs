@@ -1,33 +1,27 @@
 //! What lies in zones.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::versions::alien_type;
-use super::{Changes, Edit, bindings};
+use super::{Changes, Edit};
 use crate::name::OwnerName;
 use crate::policy_version::PolicyVersion;
-use crate::resource::{Content, Placed, Resource, VersionBinding};
+use crate::resource::{Content, Placed, Resource, ResourceName, VersionBinding};
 use crate::zone::Zone;
-
-/// Names of a zone in one change that are worth making room for.
-const MANY: usize = 1000;
 
 impl Edit<'_> {
     pub(super) fn put_records(&mut self, changes: &Changes) {
-        self.make_room(changes);
+        // Those that follow each other are mostly of one zone.
+        let mut found: Option<&OwnerName> = None;
         for (name, resource) in changes {
             let Some(Resource::Records(records)) = resource else {
                 continue;
             };
-            for binding in bindings(records) {
-                self.remember_user(&binding.version, name);
-            }
             let apex = &records.zone;
-            let exists = self.snapshot.zones.contains_key(apex) && !self.orphans.contains_key(apex);
-            if exists {
+            if found == Some(apex) || self.has_zone(apex) {
+                found = Some(apex);
                 for placed in &records.placed {
-                    if let Err(message) = self.place(apex, placed) {
+                    if let Err(message) = self.place(name, apex, placed) {
                         self.fault(name, message);
                     }
                 }
@@ -37,24 +31,27 @@ impl Edit<'_> {
         }
     }
 
-    /// Lets tables grow once rather than step by step.
-    fn make_room(&mut self, changes: &Changes) {
-        let mut names: BTreeMap<&OwnerName, usize> = BTreeMap::new();
-        for (_, resource) in changes {
-            if let Some(Resource::Records(records)) = resource {
-                *names.entry(&records.zone).or_default() += records.placed.len();
-            }
-        }
-        for (apex, names) in names {
-            if names >= MANY
-                && let Some(zone) = self.zone_mut(apex)
-            {
-                zone.reserve(names);
+    fn has_zone(&self, apex: &OwnerName) -> bool {
+        self.snapshot.zones.contains_key(apex) && !self.orphans.contains_key(apex)
+    }
+
+    /// Makes room for so many names, as if they were spread over all zones, so
+    /// that tables need not grow step by step.
+    pub(in crate::assembly) fn expect(&mut self, names: usize) {
+        let apexes: Vec<OwnerName> = self.snapshot.zones.keys().cloned().collect();
+        for apex in &apexes {
+            if let Some(zone) = self.zone_mut(apex) {
+                zone.reserve(names / apexes.len());
             }
         }
     }
 
-    fn place(&mut self, apex: &OwnerName, placed: &Placed) -> Result<(), String> {
+    fn place(
+        &mut self,
+        name: &ResourceName,
+        apex: &OwnerName,
+        placed: &Placed,
+    ) -> Result<(), String> {
         let Placed { owner, content } = placed;
         let placed = match content {
             Content::Static(set) if !set.is_well_formed() => {
@@ -68,7 +65,7 @@ impl Edit<'_> {
                 zone.map(|zone| zone.insert(owner, set.clone()))
             }
             Content::Policy(binding) => {
-                let version = self.version_of(binding, owner)?;
+                let version = self.version_of(name, binding, owner)?;
                 let bound = self.bindings.bound(binding, &version);
                 self.zone_mut(apex).map(|zone| zone.bind(owner, bound))
             }
@@ -76,21 +73,22 @@ impl Edit<'_> {
         placed.unwrap_or(Ok(())).map_err(|error| error.to_string())
     }
 
-    /// The version that `binding` serves at `owner`.
+    /// The version that `binding` of the resource `user` serves at `owner`.
     fn version_of(
-        &self,
+        &mut self,
+        user: &ResourceName,
         binding: &VersionBinding,
         owner: &OwnerName,
     ) -> Result<Arc<PolicyVersion>, String> {
         let name = &binding.version;
-        let Some(version) = self.held_version(name) else {
+        let Some(version) = self.used_version(name, user) else {
             return Err(format!("{owner} serves {name}, which does not exist"));
         };
-        match alien_type(binding, version) {
+        match alien_type(binding, &version) {
             Some(alien) => Err(format!(
                 "{owner} serves type {alien}, which {name} does not have"
             )),
-            None => Ok(Arc::clone(version)),
+            None => Ok(version),
         }
     }
 }

@@ -71,11 +71,17 @@ impl Edit<'_> {
         }
     }
 
-    pub(super) fn remember_user(&mut self, version: &ResourceName, user: &ResourceName) {
-        if let Some(version) = self.after.versions.get_mut(version) {
-            self.versions_changed |= version.users.is_empty();
-            version.users.insert(user.clone(), ());
-        }
+    /// The version of that name, if there is one, which `user` serves from now
+    /// on.
+    pub(super) fn used_version(
+        &mut self,
+        name: &ResourceName,
+        user: &ResourceName,
+    ) -> Option<Arc<PolicyVersion>> {
+        let Version { content, users } = self.after.versions.get_mut(name)?;
+        self.versions_changed |= users.is_empty();
+        users.insert(user.clone(), ());
+        content.clone()
     }
 
     pub(super) fn forget_user(&mut self, version: &ResourceName, user: &ResourceName) {
@@ -91,12 +97,6 @@ impl Edit<'_> {
         served
             .filter_map(|version| version.content.clone())
             .collect()
-    }
-
-    /// The version of that name, if there is one.
-    pub(super) fn held_version(&self, name: &ResourceName) -> Option<&Arc<PolicyVersion>> {
-        let Version { content, .. } = self.after.versions.get(name)?;
-        content.as_ref()
     }
 }
 
