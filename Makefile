@@ -212,7 +212,7 @@ e2e-images: e2e-next-images e2e-binaries ## Images of these, for the nodes of th
 
 .PHONY: e2e-next-images
 # Another build, to upgrade to: only the programs themselves are compiled anew.
-e2e-next-images:
+e2e-next-images: | e2e-binaries
 	@WATERSHED_VERSION=next $(BUILD_FOR_TESTS) $(E2E_PROFILE) --bin watershed-operator --bin watershed-dns --bin watershed
 	@mkdir -p $(E2E_TARGET)/next
 	@cp $(E2E_TARGET)/watershed-operator $(E2E_TARGET)/watershed-dns $(E2E_TARGET)/watershed $(E2E_TARGET)/next

@@ -92,16 +92,16 @@ impl Page {
         let section = self.blocks.iter().filter(|block| block.heading == heading);
         let mut done = 0;
         for block in section {
-            done += 1;
             match block.info.split(' ').next() {
                 Some("yaml") => cluster.apply(&block.text).await?,
-                Some("console") => {
+                Some("console") if !block.info.contains(" no-run:") => {
                     for step in steps(&block.text) {
                         printed += &shell.run(&step.command).await?;
                     }
                 }
-                _ => {}
+                _ => continue,
             }
+            done += 1;
         }
         ensure!(done > 0, "{heading:?} has nothing to do");
         Ok(printed)
@@ -148,8 +148,8 @@ impl Shell {
         })
     }
 
-    /// Runs a command; where it only reads, as often as it takes until it
-    /// prints what is shown.
+    /// Runs a command; where it only reads, or shows something, as often as it
+    /// takes until it prints that.
     async fn does(&self, step: &Step) -> Result<()> {
         if step.shown.is_empty() && !step.reads() {
             self.run(&step.command).await?;

@@ -56,7 +56,9 @@ fn with_table(page: &str, program: &str, table: &str) -> String {
 fn table(collectors: &[Box<dyn Collector>]) -> String {
     let rows = collectors.iter().flat_map(|collector| {
         // Both are in the order in which a collector names its metrics.
-        let metrics = collector.desc().into_iter().zip(collector.collect());
+        let (descriptions, families) = (collector.desc(), collector.collect());
+        assert_eq!(descriptions.len(), families.len(), "one has no series");
+        let metrics = descriptions.into_iter().zip(families);
         let rows: Vec<String> = metrics
             .map(|(metric, family)| row(metric, &family))
             .collect();

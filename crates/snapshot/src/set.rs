@@ -72,6 +72,9 @@ struct Bucket {
     resources: Vec<(ResourceName, Encoded)>,
     /// Filled when it is asked for, so that many changes cost one hash.
     digest: OnceLock<Digest>,
+    /// The hash of each content, for those who ask about many: an operator
+    /// does for every node that returns.
+    hashes: OnceLock<Box<[Digest]>>,
 }
 
 impl Bucket {
@@ -144,6 +147,18 @@ impl ResourceSet {
     /// The resources of a bucket by name.
     pub fn entries_of(&self, bucket: u8) -> impl Iterator<Item = (&ResourceName, &Encoded)> {
         self.bucket(bucket).entries()
+    }
+
+    /// The resources of a bucket by name, with the hashes of their contents,
+    /// which are kept.
+    pub fn hashes_of(&self, bucket: u8) -> impl Iterator<Item = (&ResourceName, &Encoded, Digest)> {
+        let bucket = self.bucket(bucket);
+        let hashes = bucket.hashes.get_or_init(|| {
+            let contents = bucket.resources.iter();
+            contents.map(|(_, encoded)| encoded.hash()).collect()
+        });
+        let entries = bucket.resources.iter().zip(hashes);
+        entries.map(|((name, encoded), hash)| (name, encoded, *hash))
     }
 
     /// Adds or replaces a resource. Whether that changed anything.
@@ -221,6 +236,7 @@ impl ResourceSet {
         let buckets = Arc::make_mut(&mut self.buckets);
         let bucket = Arc::make_mut(&mut buckets[usize::from(number)]);
         bucket.digest = OnceLock::new();
+        bucket.hashes = OnceLock::new();
         bucket
     }
 }
@@ -259,7 +275,7 @@ impl<B: Into<Arc<[u8]>>> FromIterator<(ResourceName, B)> for ResourceSet {
         let buckets: [_; BUCKETS] = std::array::from_fn(|_| {
             Arc::new(Bucket {
                 resources: lists.next().unwrap_or_default(),
-                digest: OnceLock::new(),
+                ..Bucket::default()
             })
         });
         Self {
@@ -332,6 +348,11 @@ mod tests {
             prop_assert_eq!(set.iter().count(), model.len());
             let by_bucket: usize = (0..=255).map(|bucket| set.entries_of(bucket).count()).sum();
             prop_assert_eq!(by_bucket, model.len());
+            let mut hashes = (0..=255).flat_map(|bucket| set.hashes_of(bucket));
+            let right = hashes.all(|(name, encoded, hash)| {
+                set.get(name) == Some(encoded) && encoded.hash() == hash
+            });
+            prop_assert!(right);
         }
 
         #[test]

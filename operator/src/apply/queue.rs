@@ -16,10 +16,10 @@ const AT_ONCE: usize = 16;
 /// Writes that wait. No two about the same subject are under way at once.
 ///
 /// Namespaces take turns. One begins another write only while at least as many
-/// places are free as it would then have: alone it has half of them, and there
-/// is always one for a namespace that has none, until as many wait as there are
-/// places. So writes that take long, as those of large documents do, hold up
-/// their own team only.
+/// places are free as it would then have: alone it has half of them, the next
+/// one half of what is left, and so on; the sixth waits for the next write that
+/// ends. So writes that take long, as those of large documents do, hold up
+/// their own team first of all.
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<Subject, Waiting>,

@@ -8,7 +8,7 @@ use super::queue::Subject;
 use crate::object::ObjectKind;
 use crate::plan::Write;
 
-/// Numbers have every so manieth turn, while there is news as well.
+/// Of so many turns numbers have one, while there is news as well.
 const FOR_NUMBERS: u64 = 8;
 
 /// What goes first of a namespace when there is not enough for all.

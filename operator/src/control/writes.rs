@@ -1,8 +1,10 @@
 //! Writes under way: started within the budget, and taken up when they end.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinError;
 
@@ -57,7 +59,10 @@ impl Controller {
         {
             let writer = self.writer.clone();
             self.writes.spawn(async move {
-                let outcome = writer.write(&write).await;
+                // A write that panics must give its place back, too.
+                let writing = AssertUnwindSafe(writer.write(&write)).catch_unwind();
+                let panicked = |_| Outcome::Failed("the write panicked".to_owned());
+                let outcome = writing.await.unwrap_or_else(panicked);
                 (write, outcome)
             });
         }

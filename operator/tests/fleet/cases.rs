@@ -511,6 +511,22 @@ fn who_comes_with_nothing_waits_for_a_turn() {
 }
 
 #[test]
+fn nobody_waits_for_a_node_that_waits_for_its_turn() {
+    let mut world = World::new(3, 1);
+    world.desire(vec![put_zone(), put(0, 0)], |_| true);
+    world.nodes[1].stuck = true;
+    world.lead(0, 1, |config| config.catching_up = 1);
+    world.settle(0);
+    assert_eq!(with_desired(&world, 0), [0]);
+    let view = world.view(0);
+    let lagging: Vec<bool> = view.nodes.iter().map(|node| node.lagging).collect();
+    assert_eq!(lagging, [false, true, false], "it was sent nothing");
+    edit(&mut world, 0, 1);
+    world.flow();
+    assert_eq!(with_desired(&world, 0), [0], "at once");
+}
+
+#[test]
 fn a_silent_node_stops_counting_and_a_closed_one_soon() {
     let mut world = three_nodes();
     let live = |world: &World| world.progress(0, &record_name(0)).live;

@@ -139,12 +139,13 @@ impl Node {
     /// Whether it is behind, and is being asked for what it holds or sent what
     /// it lacks.
     pub(super) fn is_catching_up(&self) -> bool {
-        let has_turn = match &self.work {
-            Work::Inquired { .. } | Work::Staging { .. } => true,
-            Work::Idle => self.has_answered() && self.rejection.is_none(),
-            Work::Staged { .. } | Work::Activating { .. } => false,
-        };
-        self.is_behind() && self.stream().is_some() && has_turn
+        let is_done = matches!(self.work, Work::Staged { .. } | Work::Activating { .. });
+        self.is_behind() && self.stream().is_some() && self.has_turn() && !is_done
+    }
+
+    /// Whether something has been sent to it, or is to be sent next.
+    pub(super) fn has_turn(&self) -> bool {
+        !matches!(self.work, Work::Idle) || (self.has_answered() && self.rejection.is_none())
     }
 
     /// Whether it has said what it holds in some buckets.
@@ -274,8 +275,8 @@ fn delta(
         let Some(held) = holdings.get(bucket) else {
             continue;
         };
-        for (name, encoded) in target.entries_of(*bucket) {
-            if held.get(name) != Some(&encoded.hash()) {
+        for (name, encoded, hash) in target.hashes_of(*bucket) {
+            if held.get(name) != Some(&hash) {
                 delta.put.push((name.clone(), Arc::clone(encoded.bytes())));
             }
         }

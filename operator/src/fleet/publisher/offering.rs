@@ -124,11 +124,14 @@ impl Publisher {
 
     /// The nodes that `offer` waits for.
     fn awaited(&self, offer: Held) -> impl Iterator<Item = &NodeName> {
+        let is_full = self.turns_left() == 0;
         let done =
             move |work: &Work| matches!(work, Work::Staged { offer: staged } if *staged == offer);
         self.nodes
             .iter()
             .filter(move |(_, node)| node.is_awaited() && node.held != Some(offer))
+            // Who waits for others to catch up was sent nothing.
+            .filter(move |(_, node)| !is_full || !node.is_behind() || node.has_turn())
             .filter(move |(_, node)| !done(&node.work))
             .map(|(name, _)| name)
     }
@@ -177,8 +180,7 @@ impl Publisher {
         let format = self.desired.format_of_target();
         let mut sent = Vec::new();
         let mut changed = false;
-        let under_way = self.nodes.values().filter(|node| node.is_catching_up());
-        let mut turns = self.config.catching_up.saturating_sub(under_way.count());
+        let mut turns = self.turns_left();
         for node in self.nodes.values_mut() {
             let Some(stream) = node.stream() else {
                 continue;
@@ -197,18 +199,22 @@ impl Publisher {
                 }
                 continue;
             }
-            match &node.rejection {
+            let is_over = |rejection: &Rejection| {
                 // It has been brought to a version that reads this, or what
                 // it could not read is gone.
-                Some(rejection) if rejection.is_of_format() => node.rejection = None,
-                Some(rejection) if !rejection.is_over(now, &offer.set) => continue,
-                _ => {}
+                rejection.is_of_format() || rejection.is_over(now, &offer.set)
+            };
+            if !node.rejection.as_ref().is_none_or(is_over) {
+                continue;
             }
             if node.is_behind() && !node.is_catching_up() {
                 let Some(left) = turns.checked_sub(1) else {
                     continue;
                 };
                 turns = left;
+            }
+            if node.rejection.take_if(|it| it.is_of_format()).is_some() {
+                changed = true;
             }
             let way = node.way_to(&offer.set);
             node.work = way.begins(&offer.held, now);
@@ -223,6 +229,12 @@ impl Publisher {
         if changed {
             self.change();
         }
+    }
+
+    /// How many nodes more may catch up now.
+    fn turns_left(&self) -> usize {
+        let under_way = self.nodes.values().filter(|node| node.is_catching_up());
+        self.config.catching_up.saturating_sub(under_way.count())
     }
 
     fn go(&mut self, stream: StreamId, way: Way, offer: &Offer) {
