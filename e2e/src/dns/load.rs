@@ -126,6 +126,8 @@ impl QueryLoad {
                 None => UdpSocket::bind(any_port(server)).await?,
             };
             socket.connect(server).await?;
+            // Before the runtime has heard of it, nothing can be sent.
+            socket.writable().await?;
             let stream = Stream {
                 server,
                 socket,

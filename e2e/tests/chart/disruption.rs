@@ -134,8 +134,10 @@ impl Watch<'_> {
     async fn loses_power(&self) -> Result<()> {
         let load = QueryLoad::start(self.load()).await?;
         load.more(100, SOON).await?;
-        let machine = self.site.cluster.nodes().first();
-        machine.context("no node")?.power_off()?;
+        let homes = homes(self.site).await?;
+        let mut machines = self.site.cluster.nodes().iter();
+        let machine = machines.find(|machine| homes.contains(machine.name()));
+        machine.context("no node with a DNS pod")?.power_off()?;
         load.more(1000, SOON).await?;
         let report = load.stop().await?;
         self.site
@@ -213,6 +215,13 @@ fn pods(site: &Site) -> Api<Pod> {
 
 fn nodes() -> ListParams {
     ListParams::default().labels("app.kubernetes.io/component=dns")
+}
+
+/// The names of the machines that DNS pods run on.
+async fn homes(site: &Site) -> Result<BTreeSet<String>> {
+    let pods = pods(site).list(&nodes()).await?.items;
+    let homes = pods.into_iter().filter_map(|pod| pod.spec?.node_name);
+    Ok(homes.collect())
 }
 
 /// As many pods as there should be, all ready, and none that still goes.
