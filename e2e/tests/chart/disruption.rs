@@ -259,6 +259,7 @@ async fn both_builds(site: &Site, upgrade: impl Future<Output = Result<()>>) -> 
             if let Ok(versions) = versions(site, "dns").await {
                 seen.insert(versions);
             }
+            // Pods are replaced over some seconds: this sees every state of them.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
