@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use watershed_operator::leader::{Guard, Role};
+use watershed_operator::parts::{Parts, Together};
 use watershed_operator::tls::ServerTls;
 
 /// What the process as a whole is at.
@@ -99,7 +99,7 @@ impl Metrics {
         for to in ["leading", "following"] {
             metrics.transitions.with_label_values(&[to]);
         }
-        registry.register(Box::new(metrics.clone()))?;
+        registry.register(Box::new(Together(metrics.clone())))?;
         Ok(metrics)
     }
 
@@ -130,9 +130,11 @@ impl Metrics {
         let tls = health.tls.borrow();
         self.expiry.set(tls.as_ref().map_or(0, ServerTls::expires));
     }
+}
 
-    fn each(&self) -> [&dyn Collector; 6] {
-        [
+impl Parts for Metrics {
+    fn parts(&self) -> Vec<&dyn Collector> {
+        vec![
             &self.build,
             &self.ready,
             &self.leader,
@@ -140,17 +142,6 @@ impl Metrics {
             &self.transitions,
             &self.expiry,
         ]
-    }
-}
-
-impl Collector for Metrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.each().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let each = self.each().into_iter();
-        each.flat_map(Collector::collect).collect()
     }
 }
 

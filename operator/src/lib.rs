@@ -10,6 +10,7 @@ pub mod generation;
 pub mod health;
 pub mod leader;
 pub mod object;
+pub mod parts;
 pub mod plan;
 pub mod status;
 pub mod tls;

@@ -7,6 +7,7 @@ use std::fs;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
+use watershed_operator::parts::Together;
 use watershed_operator::{control, fleet, health};
 
 use crate::http;
@@ -38,10 +39,18 @@ fn of_the_operator() -> Vec<Box<dyn Collector>> {
     // As when it starts: two of one name would be refused here.
     let registry = Registry::new();
     vec![
-        Box::new(http::Metrics::register(&registry).expect("new names")),
-        Box::new(control::Metrics::register(&registry).expect("new names")),
-        Box::new(fleet::Metrics::register(&registry).expect("new names")),
-        Box::new(health::Metrics::register(&registry).expect("new names")),
+        Box::new(Together(
+            http::Metrics::register(&registry).expect("new names"),
+        )),
+        Box::new(Together(
+            control::Metrics::register(&registry).expect("new names"),
+        )),
+        Box::new(Together(
+            fleet::Metrics::register(&registry).expect("new names"),
+        )),
+        Box::new(Together(
+            health::Metrics::register(&registry).expect("new names"),
+        )),
     ]
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use crate::apply::Outcome;
 use crate::object::ObjectKind;
+use crate::parts::{Parts, Together};
 use crate::plan::Write;
 use crate::world::World;
 
@@ -70,7 +70,7 @@ impl Metrics {
                 "Resources that nodes gave back to a new leader.",
             )?,
         };
-        registry.register(Box::new(metrics.clone()))?;
+        registry.register(Box::new(Together(metrics.clone())))?;
         Ok(metrics)
     }
 
@@ -112,9 +112,11 @@ impl Metrics {
             self.objects.with_label_values(&[kind.as_str()]).set(known);
         }
     }
+}
 
-    fn each(&self) -> [&dyn Collector; 7] {
-        [
+impl Parts for Metrics {
+    fn parts(&self) -> Vec<&dyn Collector> {
+        vec![
             &self.compilations,
             &self.plans,
             &self.writes,
@@ -123,16 +125,5 @@ impl Metrics {
             &self.events,
             &self.recalls,
         ]
-    }
-}
-
-impl Collector for Metrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.each().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let each = self.each().into_iter();
-        each.flat_map(Collector::collect).collect()
     }
 }

@@ -1,12 +1,12 @@
 //! Metrics of the fleet side.
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 use watershed_proto::{NodeMessage, OperatorMessage};
 
 use crate::fleet::FleetName;
 use crate::fleet::view::FleetView;
+use crate::parts::{Parts, Together};
 
 /// Counters and gauges of the fleet side. Clones share them.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ impl Metrics {
     /// When the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self::new()?;
-        registry.register(Box::new(metrics.clone()))?;
+        registry.register(Box::new(Together(metrics.clone())))?;
         Ok(metrics)
     }
 
@@ -168,9 +168,11 @@ impl Metrics {
             .with_label_values(&[fleet.as_str()])
             .set(quarantined);
     }
+}
 
-    fn each(&self) -> [&dyn Collector; 9] {
-        [
+impl Parts for Metrics {
+    fn parts(&self) -> Vec<&dyn Collector> {
+        vec![
             &self.messages,
             &self.pushed,
             &self.nacks,
@@ -181,16 +183,5 @@ impl Metrics {
             &self.nodes,
             &self.quarantined,
         ]
-    }
-}
-
-impl Collector for Metrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.each().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let each = self.each().into_iter();
-        each.flat_map(Collector::collect).collect()
     }
 }

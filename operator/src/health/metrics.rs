@@ -1,13 +1,13 @@
 //! What the health of the fleets tells about itself.
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 use watershed_health::Target;
 use watershed_proto::{NodeMessage, OperatorMessage};
 
 use super::news::{News, Transition};
 use crate::fleet::FleetName;
+use crate::parts::{Parts, Together};
 
 /// Seconds, from a node's first report to the verdict: with checkers that take
 /// turns, up to an interval.
@@ -63,7 +63,7 @@ impl Metrics {
                 &["fleet"],
             )?,
         };
-        registry.register(Box::new(metrics.clone()))?;
+        registry.register(Box::new(Together(metrics.clone())))?;
         Ok(metrics)
     }
 
@@ -119,26 +119,17 @@ impl Metrics {
     pub(crate) fn forget(&self) {
         self.healthy.reset();
     }
+}
 
-    fn each(&self) -> [&dyn Collector; 5] {
-        [
+impl Parts for Metrics {
+    fn parts(&self) -> Vec<&dyn Collector> {
+        vec![
             &self.healthy,
             &self.transitions,
             &self.delays,
             &self.reports,
             &self.verdicts,
         ]
-    }
-}
-
-impl Collector for Metrics {
-    fn desc(&self) -> Vec<&Desc> {
-        self.each().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let each = self.each().into_iter();
-        each.flat_map(Collector::collect).collect()
     }
 }
 
