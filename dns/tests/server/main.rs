@@ -9,7 +9,6 @@
 mod answers;
 mod clients;
 mod common;
-mod log;
 mod paths;
 mod protocol;
 mod udp;

@@ -1,19 +1,34 @@
-//! What the query log says.
+//! What the query log says. A binary of its own, in which the log is on from
+//! the start: whether a line is wanted is decided when it is first reached, and
+//! where one thread has a subscriber, another without one may decide.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+#[path = "server/common.rs"]
+#[allow(dead_code, reason = "made for the tests of the server")]
+mod common;
+
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::LazyLock;
 
-use tracing_subscriber::fmt::MakeWriter;
+use common::{A, AAAA, ask, node, query_for};
 
-use crate::common::*;
+thread_local! {
+    /// What this thread has logged.
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// Keeps what is logged with the thread that logs it.
+struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+        LINES.with_borrow_mut(|lines| lines.write(octets))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -21,26 +36,22 @@ impl Write for Lines {
     }
 }
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+static LOG: LazyLock<()> = LazyLock::new(|| {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(|| Lines)
+        .with_ansi(false)
+        .without_time()
+        .init();
+});
 
 /// What is logged about a query, without time and target.
 fn logged(qname: &str, qtype: u16) -> String {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .without_time()
-        .finish();
+    LazyLock::force(&LOG);
     let (node, message) = (node(), query_for(qname, qtype, "192.0.2.0/24"));
-    tracing::subscriber::with_default(subscriber, || ask(&node, &message));
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    LINES.take();
+    ask(&node, &message);
+    let text = String::from_utf8(LINES.take()).unwrap();
     let line = text
         .lines()
         .find(|line| line.contains("watershed_dns::query: query "));
