@@ -2,6 +2,8 @@
 //! that every server has the same: a database in the schema that all of them
 //! read, and client networks with their country.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -58,12 +60,17 @@ fn database(table: &GeoDatabase) -> anyhow::Result<Vec<u8>> {
     database.metadata.database_type = "GeoLite2-City".into();
     database.metadata.binary_format_major_version = 2;
     database.metadata.build_epoch = BUILD_EPOCH;
+    // Each record once, as the writers of such databases do.
+    let mut records = HashMap::new();
     let mut first = 0;
     while let Ok(address) = u32::try_from(first) {
         let location = table.lookup(IpAddr::V4(address.into()));
         let length = location.prefix_len.unwrap_or(32);
-        if let Some(record) = record(&location) {
-            let data = database.insert_value(record)?;
+        if let Some((country, record)) = location.country.zip(record(&location)) {
+            let data = match records.entry(country) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => *new.insert(database.insert_value(record)?),
+            };
             for parent in PARENTS {
                 let network = parent | u128::from(address);
                 let bits = (0..96 + length).map(|bit| network >> (127 - bit) & 1 == 1);
