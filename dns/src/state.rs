@@ -1,7 +1,7 @@
 //! All that a query depends on, behind one pointer.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,10 +32,35 @@ where
     }
 }
 
+/// What is worth reading before the answers of a batch are written: what does
+/// not stay in the processor's cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    /// Names, with what is bound there.
+    pub(crate) names: bool,
+    /// The locations of clients.
+    pub(crate) locations: bool,
+}
+
+impl Ahead {
+    /// Names of a zone from which on it does not stay in the cache.
+    const MANY: usize = 4096;
+
+    fn new(snapshot: &Snapshot) -> Self {
+        let mut versions = snapshot.versions.iter();
+        let mut zones = snapshot.zones.values();
+        Self {
+            names: zones.any(|zone| zone.name_count() >= Self::MANY),
+            locations: versions.any(|version| version.policy.looks_at_location()),
+        }
+    }
+}
+
 /// What queries are answered from at one moment.
 #[derive(Clone)]
 pub struct State {
     pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) ahead: Ahead,
     by_hand: Arc<HealthStates>,
     verdicts: Arc<Verdicts>,
     /// Made from these three. The snapshot keeps versions where they are for
@@ -52,6 +77,7 @@ impl State {
     pub fn new() -> Self {
         Self {
             snapshot: Arc::default(),
+            ahead: Ahead::default(),
             by_hand: Arc::default(),
             verdicts: Arc::default(),
             health: Arc::default(),
@@ -65,7 +91,12 @@ impl State {
     #[must_use]
     pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
         let before = self.clone();
-        Self { snapshot, ..self }.with_health_after(&before)
+        Self {
+            ahead: Ahead::new(&snapshot),
+            snapshot,
+            ..self
+        }
+        .with_health_after(&before)
     }
 
     /// The same with other verdicts set by hand.
@@ -123,6 +154,11 @@ impl State {
         self.geo.lookup(address)
     }
 
+    /// Reads what looking for these clients will read.
+    pub(crate) fn read_locations_ahead(&self, clients: impl Iterator<Item = Ipv4Addr> + Clone) {
+        self.geo.read_ahead(clients);
+    }
+
     pub(crate) fn latency_source(&self) -> Option<&dyn LatencySource> {
         self.latency.as_deref().map(|table| table as _)
     }
@@ -133,6 +169,11 @@ impl State {
             // Not for a binding of this state's own snapshot.
             None => Cow::Owned(Health::all_healthy(&binding.version.policy)),
         }
+    }
+
+    /// As [`State::health_of`], for reading ahead.
+    pub(crate) fn health_ahead(&self, binding: &Binding) -> Option<&Health> {
+        self.health.of(binding)
     }
 
     /// The TTL of a binding's answers in seconds.

@@ -62,6 +62,11 @@ pub(crate) fn lookup(address: IpAddr) -> Location {
     location
 }
 
+/// The table of IPv4 networks.
+pub(crate) fn table() -> Option<&'static Ipv4Table> {
+    IPV4.as_ref()
+}
+
 /// What is known of addresses of a holder.
 fn location_of(holder: Holder) -> Location {
     complete(match holder {

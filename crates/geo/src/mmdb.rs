@@ -13,6 +13,7 @@ use watershed_policy::{Continent, Coordinates, CountryCode, Location};
 
 use crate::continents::is_country;
 use crate::database::{GeoError, complete};
+use crate::table::Ipv4Table;
 
 use decoded::Decoded;
 
@@ -93,6 +94,11 @@ impl Mmdb {
             IpAddr::V6(_) => None,
         });
         found.unwrap_or_else(|| self.lookup_in_tree(address))
+    }
+
+    /// The table of IPv4 networks, if there is one.
+    pub(crate) fn table(&self) -> Option<&Ipv4Table> {
+        self.decoded.as_ref().map(Decoded::table)
     }
 
     /// The same, one bit of the address after the other.

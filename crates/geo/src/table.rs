@@ -1,5 +1,6 @@
 //! What is known of IPv4 networks, laid out for few waits for memory.
 
+use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -70,12 +71,22 @@ impl Ipv4Table {
         })
     }
 
+    /// Reads what look-ups of these addresses will read, for all at once, so
+    /// that they wait for memory together.
+    pub(crate) fn read_ahead(&self, addresses: impl Iterator<Item = Ipv4Addr> + Clone) {
+        for address in addresses.clone() {
+            black_box(self.blocks[block_of(address)]);
+        }
+        for address in addresses {
+            black_box(self.find(address));
+        }
+    }
+
     /// The number of the record, and the length of the prefix around the
     /// address that has it.
     pub(crate) fn find(&self, address: Ipv4Addr) -> (u32, u8) {
         let low = low_half(address);
-        let high = usize::try_from(u32::from(address) >> 16).unwrap_or(BLOCKS);
-        match self.blocks[high] {
+        match self.blocks[block_of(address)] {
             Block::Whole { record, prefix_len } => (record, prefix_len),
             Block::Divided { first, last } => {
                 let (first, last) = (first as usize, usize::from(last));
@@ -87,6 +98,10 @@ impl Ipv4Table {
             }
         }
     }
+}
+
+fn block_of(address: Ipv4Addr) -> usize {
+    usize::try_from(u32::from(address) >> 16).unwrap_or(BLOCKS)
 }
 
 fn low_half(address: Ipv4Addr) -> u16 {

@@ -44,4 +44,4 @@ pub use rrset::{RrSet, record_type};
 pub use set::{BUCKETS, Delta, Encoded, ResourceSet};
 pub use snapshot::Snapshot;
 pub use targets::addresses;
-pub use zone::{Zone, ZoneBuilder, ZoneError};
+pub use zone::{NameHash, Zone, ZoneBuilder, ZoneError};

@@ -61,12 +61,18 @@ impl<T> CowTable<T> {
         Arc::ptr_eq(&self.shards, &other.shards)
     }
 
-    /// The entry with a key of this hash that `is` the one.
-    pub(crate) fn find<Q: Hash + ?Sized>(&self, key: &Q, is: impl Fn(&T) -> bool) -> Option<&T> {
-        self.find_hashed(self.hasher.hash_one(key), is)
+    /// The hash of a key in this table and its clones.
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
     }
 
-    fn find_hashed(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<&T> {
+    /// The entry with a key of this hash that `is` the one.
+    pub(crate) fn find<Q: Hash + ?Sized>(&self, key: &Q, is: impl Fn(&T) -> bool) -> Option<&T> {
+        self.find_hashed(self.hash(key), is)
+    }
+
+    /// As [`CowTable::find`], by the hash of the key.
+    pub(crate) fn find_hashed(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<&T> {
         self.shards[shard_of(hash, self.shards.len())].find(hash, is)
     }
 }
@@ -78,7 +84,7 @@ impl<T: Entry + Clone> CowTable<T> {
         key: &Q,
         is: impl Fn(&T) -> bool,
     ) -> Option<&mut T> {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         // Looking for nothing must not copy anything.
         self.find_hashed(hash, &is)?;
         shard_mut(&mut self.shards, hash).find_mut(hash, is)
@@ -125,7 +131,7 @@ impl<T: Entry + Clone> CowTable<T> {
         key: &Q,
         is: impl Fn(&T) -> bool,
     ) -> Option<T> {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         self.find_hashed(hash, &is)?;
         let shard = shard_mut(&mut self.shards, hash);
         let (entry, _) = shard.find_entry(hash, is).ok()?.remove();

@@ -38,6 +38,10 @@ pub struct Zone {
     wildcards: usize,
 }
 
+/// The hash of a name in one zone. Another zone hashes differently.
+#[derive(Clone, Copy, Debug)]
+pub struct NameHash(u64);
+
 impl Zone {
     /// Starts a zone with its SOA record.
     ///
@@ -72,6 +76,24 @@ impl Zone {
     /// [`OwnerName::suffixes`] gives.
     pub fn node_by_wire(&self, wire: &[u8]) -> Option<&Node> {
         self.names.get(wire).map(|name| &name.node)
+    }
+
+    /// The hash by which this zone finds a name, given in wire form and lower
+    /// case.
+    pub fn hash_of(&self, wire: &[u8]) -> NameHash {
+        NameHash(self.names.0.hash(wire))
+    }
+
+    /// What is at the name of this hash, if that exists. It may be what is at
+    /// another, as no name is compared: this is for reading ahead.
+    pub fn likely_node(&self, hash: NameHash) -> Option<&Node> {
+        let named = self.names.0.find_hashed(hash.0, |_| true);
+        named.map(|named| &named.node)
+    }
+
+    /// How many names exist.
+    pub fn name_count(&self) -> usize {
+        self.names.0.len()
     }
 
     /// Whether some of the zone is delegated to others.

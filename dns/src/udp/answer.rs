@@ -5,17 +5,14 @@
 //!
 //! [`responder::answer`]: crate::responder::answer
 
-use std::net::IpAddr;
-
 use smallvec::SmallVec;
 use watershed_policy::{Scope, Value, View};
 use watershed_snapshot::record_type::{CNAME, SOA};
 use watershed_snapshot::{Binding, Zone};
 
-use super::query::PlainQuery;
+use super::responder::Plain;
 use crate::edns::udp_limit;
 use crate::handler::Draw;
-use crate::query::ClientNetwork;
 use crate::reply::Rcode;
 use crate::responder::client::QueryClient;
 use crate::responder::lookup::{self, Lookup};
@@ -25,10 +22,7 @@ use crate::writer::{Asked, Limit, MessageWriter, Outcome, Section};
 /// A query and what its answer depends on.
 pub(super) struct Ask<'a> {
     pub(super) state: &'a State,
-    pub(super) query: &'a PlainQuery<'a>,
-    /// QNAME in lower case.
-    pub(super) name: &'a [u8],
-    pub(super) source: IpAddr,
+    pub(super) plain: &'a Plain<'a>,
     pub(super) udp_payload: u16,
 }
 
@@ -38,7 +32,7 @@ pub(super) struct Ask<'a> {
 /// Answers that are signed will come from a cache of signatures here: what is
 /// signed is an RRset, so after the choice and before the records are written.
 pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Option<Rcode> {
-    let query = ask.query;
+    let query = &ask.plain.query;
     let mut writer = MessageWriter::new(
         octets,
         Asked {
@@ -64,11 +58,11 @@ fn sections(
     draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
 ) -> Option<(Rcode, Scope)> {
-    let record_type = ask.query.record_type;
-    let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.name, record_type) else {
+    let record_type = ask.plain.query.record_type;
+    let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.plain.name, record_type) else {
         return Some((Rcode::Refused, Scope::default()));
     };
-    let node = match lookup::lookup(zone, ask.name, record_type) {
+    let node = match lookup::lookup(zone, ask.plain.name, record_type) {
         Lookup::Node(node) => node,
         Lookup::NoName => {
             negative(ask, zone, writer);
@@ -92,7 +86,7 @@ fn sections(
 
 /// The SOA record that says how long the absence may be cached.
 fn negative(ask: &Ask<'_>, zone: &Zone, writer: &mut MessageWriter<'_, '_>) {
-    let apex = ask.name.len() - zone.apex.as_wire().len();
+    let apex = ask.plain.name.len() - zone.apex.as_wire().len();
     for data in &zone.soa.rdata {
         writer.record_of_question(Section::Authority, apex, (SOA, zone.negative_ttl), data);
     }
@@ -105,10 +99,9 @@ fn decide(
     mut draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
 ) -> Option<(Rcode, Scope)> {
-    let record_type = ask.query.record_type;
+    let record_type = ask.plain.query.record_type;
     let policy = &binding.version.policy;
-    let subnet = ask.query.edns.and_then(|edns| edns.subnet.ok().flatten());
-    let client = QueryClient::new(ask.state, ClientNetwork::new(subnet, ask.source));
+    let client = QueryClient::new(ask.state, ask.plain.client);
     let view = View {
         client: client.get(policy),
         health: &ask.state.health_of(binding),

@@ -9,10 +9,12 @@
 //!
 //! * [`UdpResponder`]: one datagram in, one reply out; no socket.
 //! * `query`, `answer`: the fast path.
+//! * `ahead`: reading for a whole batch what its answers need.
 //! * `socket`, `batch`: the system's side.
 //! * `worker`, [`UdpServer`]: threads, and how they stop.
 
 mod affinity;
+mod ahead;
 mod answer;
 mod batch;
 mod options;

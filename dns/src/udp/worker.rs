@@ -9,6 +9,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 
+use smallvec::SmallVec;
+
+use super::ahead;
 use super::batch::{BATCH, Peer, Receiver, Sender};
 use super::responder::{Path, UdpResponder};
 use crate::handler;
@@ -52,26 +55,34 @@ impl Worker {
         sender: &mut Sender<P>,
     ) -> Result<usize, Errno> {
         let UdpResponder {
-            state: cell,
+            state,
+            names,
             answering,
         } = &mut self.responder;
-        // Loaded when the first datagram is there, so that none is answered by
-        // what was replaced before it came.
-        let mut state = None;
-        let result = receiver.receive(&self.socket, |datagram| {
-            let state = state.get_or_insert_with(|| cell.load());
-            let source = datagram.peer.standard();
+        let batch = receiver.receive(&self.socket)?;
+        // Loaded when the datagrams are there, so that none is answered by what
+        // was replaced before it came.
+        let state = state.load();
+        let came = batch.iter();
+        let mut reads = SmallVec::new();
+        names.read(
+            came.map(|came| (came.octets, came.peer.standard())),
+            &mut reads,
+        );
+        // Answers do without.
+        let _ = catch_unwind(AssertUnwindSafe(|| ahead::read(&state, &reads)));
+        for (datagram, read) in batch.iter().zip(&reads) {
             sender.reply(datagram, |reply| {
                 let mut draw = handler::draw;
                 // What one datagram breaks costs that datagram alone.
                 let answered = catch_unwind(AssertUnwindSafe(|| {
-                    answering.answer(state, datagram.octets, source, &mut draw, reply)
+                    answering.answer(&state, read, &mut draw, reply)
                 }));
                 !matches!(answered, Ok(Path::Silent) | Err(_))
             });
-        });
+        }
         sender.send(&self.socket);
-        result
+        Ok(batch.len())
     }
 
     /// Waits until something has come; true when it is time to stop.

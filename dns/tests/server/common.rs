@@ -330,6 +330,27 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot::new([com, net, child].map(|zone| Arc::new(zone.build())))
 }
 
+/// `example.com` with this many names `h0` and so on: by turns a static address,
+/// 10.0.0.0 and the number, a policy by network, and one by country.
+pub(crate) fn large(names: u32) -> Snapshot {
+    let policies = [version("site", &site()), version("country", &country())];
+    let mut com = zone("example.com");
+    for number in 0..names {
+        let owner = name(&format!("h{number}.example.com"));
+        match number % 3 {
+            0 => {
+                let address = u32::to_be_bytes((10 << 24) + number).to_vec();
+                com.insert(&owner, set(A, 300, [address])).unwrap();
+            }
+            turn => {
+                let version = &policies[turn as usize - 1];
+                com.bind(&owner, binding(version)).unwrap();
+            }
+        }
+    }
+    Snapshot::new([Arc::new(com.build())])
+}
+
 /// New Zealand is `198.51.100.0/25` and `2001:db8:64::/48`.
 pub(crate) fn geo() -> GeoDatabase {
     let new_zealand = Location {

@@ -1,11 +1,11 @@
 //! Worker threads on real sockets.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use watershed_dns::{Config, Listener, Node, Rcode, Transport, UdpOptions};
 
 use crate::common::*;
@@ -94,6 +94,50 @@ async fn batches_larger_than_one_call_lose_nothing() {
             .unwrap();
     }
     assert_eq!(ids(&socket, 150), (0..150).collect());
+    listener.shutdown().await.unwrap();
+}
+
+/// What a batch needs of a large zone is read for all its queries at once: each
+/// gets its own answer all the same.
+#[tokio::test]
+async fn every_query_of_a_batch_gets_its_own_answer() {
+    const NAMES: u32 = 6000;
+    let node = workers(1);
+    node.set_geo(geo());
+    node.publish(large(NAMES));
+    let listener = listen(&node, "127.0.0.1:0").await;
+    let socket = client("127.0.0.1:0");
+    let asked: Vec<u32> = (0..96).map(|turn| turn * 64 + turn % 7).collect();
+    for (id, number) in (0..).zip(&asked) {
+        let subnet =
+            ["198.51.100.0/25", "192.0.2.0/24", "2001:db8:64::/48"][*number as usize / 3 % 3];
+        let mut query = query_for(&format!("H{number}.Example.com."), A, subnet);
+        query.metadata.id = id;
+        // What is none of ordinary queries must not shift the others.
+        let odd = [&b"?"[..], &[0xff; 40]][usize::from(id % 2)];
+        socket.send_to(odd, listener.local_addr()).unwrap();
+        let sent = socket.send_to(&query.to_vec().unwrap(), listener.local_addr());
+        sent.unwrap();
+    }
+    let mut replies: Vec<Message> = asked.iter().map(|_| receive(&socket).0).collect();
+    replies.sort_by_key(|reply| reply.metadata.id);
+    for (number, reply) in asked.into_iter().zip(&replies) {
+        let address = match (number % 3, number / 3 % 3) {
+            _ if number >= NAMES => {
+                assert_eq!(reply.metadata.response_code, ResponseCode::NXDomain);
+                continue;
+            }
+            (0, _) => Ipv4Addr::from((10 << 24) + number).to_string(),
+            (1, 1) => "203.0.113.10".into(),
+            (1, _) | (_, 1) => "203.0.113.20".into(),
+            _ => "203.0.113.64".into(),
+        };
+        let texts = texts(&reply.answers);
+        assert!(
+            matches!(texts.as_slice(), [text] if text.ends_with(&format!(" {address}"))),
+            "h{number}: {texts:?}"
+        );
+    }
     listener.shutdown().await.unwrap();
 }
 

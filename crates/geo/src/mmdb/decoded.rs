@@ -61,6 +61,10 @@ impl Decoded {
         })
     }
 
+    pub(super) fn table(&self) -> &Ipv4Table {
+        &self.networks
+    }
+
     /// Where an address is.
     pub(super) fn find(&self, address: Ipv4Addr) -> Option<Location> {
         let (number, prefix_len) = self.networks.find(address);
