@@ -32,27 +32,36 @@ where
     }
 }
 
-/// What is worth reading before the answers of a batch are written: what does
-/// not stay in the processor's cache.
+/// What is read before the answers of a batch are written, as it may not be in
+/// the processor's cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ahead {
     /// Names, with what is bound there.
     pub(crate) names: bool,
-    /// The locations of clients.
+    /// The locations of clients, if any policy looks at them.
     pub(crate) locations: bool,
 }
 
 impl Ahead {
-    /// Names of a zone from which on it does not stay in the cache.
+    /// Names from which on they do not stay in the cache.
     const MANY: usize = 4096;
 
-    fn new(snapshot: &Snapshot) -> Self {
-        let mut versions = snapshot.versions.iter();
+    /// The same for another snapshot than the one that it was made for.
+    fn after(self, before: &Snapshot, snapshot: &Snapshot) -> Self {
+        let mut missing = Self::MANY;
         let mut zones = snapshot.zones.values();
-        Self {
-            names: zones.any(|zone| zone.name_count() >= Self::MANY),
-            locations: versions.any(|version| version.policy.looks_at_location()),
-        }
+        let names = zones.any(|zone| {
+            missing = missing.saturating_sub(zone.name_count());
+            missing == 0
+        });
+        let mut versions = snapshot.versions.iter();
+        // As with most changes of zones, versions are the same list.
+        let locations = if Arc::ptr_eq(&before.versions, &snapshot.versions) {
+            self.locations
+        } else {
+            versions.any(|version| version.policy.looks_at_location())
+        };
+        Self { names, locations }
     }
 }
 
@@ -92,7 +101,7 @@ impl State {
     pub fn with_snapshot(self, snapshot: Arc<Snapshot>) -> Self {
         let before = self.clone();
         Self {
-            ahead: Ahead::new(&snapshot),
+            ahead: self.ahead.after(&self.snapshot, &snapshot),
             snapshot,
             ..self
         }

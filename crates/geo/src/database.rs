@@ -72,8 +72,8 @@ impl GeoDatabase {
         location
     }
 
-    /// Reads what look-ups of these addresses will read, for all at once, so
-    /// that they wait for memory together. It changes nothing else.
+    /// Reads the networks of these addresses, of all at once, so that they wait
+    /// for memory together; a database without a table of them is not read.
     pub fn read_ahead(&self, addresses: impl Iterator<Item = Ipv4Addr> + Clone) {
         let table = match &self.0 {
             Source::Builtin => builtin::table(),

@@ -71,8 +71,8 @@ impl Ipv4Table {
         })
     }
 
-    /// Reads what look-ups of these addresses will read, for all at once, so
-    /// that they wait for memory together.
+    /// Reads the networks of these addresses, of all at once, so that they wait
+    /// for memory together.
     pub(crate) fn read_ahead(&self, addresses: impl Iterator<Item = Ipv4Addr> + Clone) {
         for address in addresses.clone() {
             black_box(self.blocks[block_of(address)]);
@@ -163,6 +163,8 @@ mod tests {
             bounds.dedup();
             let networks = networks(&bounds);
             let table = Ipv4Table::new(networks.iter().copied()).unwrap();
+            let ends = networks.iter().flat_map(|(net, _)| [net.network(), net.broadcast()]);
+            table.read_ahead(ends);
             for (network, record) in networks {
                 for address in [network.network(), network.broadcast()] {
                     prop_assert_eq!(table.find(address), (record, network.prefix_len()));

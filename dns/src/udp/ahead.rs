@@ -15,7 +15,8 @@ use watershed_policy::Node;
 use watershed_snapshot::Binding;
 
 use super::batch::BATCH;
-use super::responder::{Plain, Read};
+use super::datagram::Datagram;
+use super::query::PlainQuery;
 use crate::query::ClientNetwork;
 use crate::responder::lookup;
 use crate::state::State;
@@ -27,8 +28,12 @@ const BRANCHES: usize = 8;
 type Each<T> = SmallVec<[T; BATCH]>;
 
 /// Reads what the answers to these will read, as far as it is spread widely.
-pub(super) fn read(state: &State, reads: &[Read<'_>]) {
-    let queries = || reads.iter().filter_map(Read::plain);
+pub(super) fn read(state: &State, datagrams: &[Datagram<'_>]) {
+    if datagrams.len() < 2 {
+        // Nothing to overlap with.
+        return;
+    }
+    let queries = || datagrams.iter().filter_map(|came| came.query.as_ref());
     if state.ahead.names {
         policies(state, &bindings(state, queries()));
     }
@@ -37,8 +42,8 @@ pub(super) fn read(state: &State, reads: &[Read<'_>]) {
     }
 }
 
-fn ipv4_address(plain: &Plain<'_>) -> Option<Ipv4Addr> {
-    match plain.client {
+fn ipv4_address(query: &PlainQuery<'_>) -> Option<Ipv4Addr> {
+    match query.client {
         ClientNetwork::Known(network) => match network.addr() {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
@@ -50,13 +55,12 @@ fn ipv4_address(plain: &Plain<'_>) -> Option<Ipv4Addr> {
 /// What is bound at the names.
 fn bindings<'a, 's>(
     state: &'s State,
-    queries: impl Iterator<Item = &'a Plain<'a>>,
+    queries: impl Iterator<Item = &'a PlainQuery<'a>>,
 ) -> Each<&'s Binding> {
     let hashed: Each<_> = queries
-        .filter_map(|plain| {
-            let record_type = plain.query.record_type;
-            let zone = lookup::zone_for(&state.snapshot, plain.name, record_type)?;
-            Some((zone, zone.hash_of(plain.name), record_type))
+        .filter_map(|query| {
+            let zone = lookup::zone_for(&state.snapshot, query.name, query.record_type)?;
+            Some((zone, zone.hash_of(query.name), query.record_type))
         })
         .collect();
     let nodes: Each<_> = hashed

@@ -10,7 +10,7 @@ use watershed_policy::{Scope, Value, View};
 use watershed_snapshot::record_type::{CNAME, SOA};
 use watershed_snapshot::{Binding, Zone};
 
-use super::responder::Plain;
+use super::query::PlainQuery;
 use crate::edns::udp_limit;
 use crate::handler::Draw;
 use crate::reply::Rcode;
@@ -22,7 +22,7 @@ use crate::writer::{Asked, Limit, MessageWriter, Outcome, Section};
 /// A query and what its answer depends on.
 pub(super) struct Ask<'a> {
     pub(super) state: &'a State,
-    pub(super) plain: &'a Plain<'a>,
+    pub(super) query: &'a PlainQuery<'a>,
     pub(super) udp_payload: u16,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Ask<'a> {
 /// Answers that are signed will come from a cache of signatures here: what is
 /// signed is an RRset, so after the choice and before the records are written.
 pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Option<Rcode> {
-    let query = &ask.plain.query;
+    let query = ask.query;
     let mut writer = MessageWriter::new(
         octets,
         Asked {
@@ -58,11 +58,11 @@ fn sections(
     draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
 ) -> Option<(Rcode, Scope)> {
-    let record_type = ask.plain.query.record_type;
-    let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.plain.name, record_type) else {
+    let record_type = ask.query.record_type;
+    let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.query.name, record_type) else {
         return Some((Rcode::Refused, Scope::default()));
     };
-    let node = match lookup::lookup(zone, ask.plain.name, record_type) {
+    let node = match lookup::lookup(zone, ask.query.name, record_type) {
         Lookup::Node(node) => node,
         Lookup::NoName => {
             negative(ask, zone, writer);
@@ -86,7 +86,7 @@ fn sections(
 
 /// The SOA record that says how long the absence may be cached.
 fn negative(ask: &Ask<'_>, zone: &Zone, writer: &mut MessageWriter<'_, '_>) {
-    let apex = ask.plain.name.len() - zone.apex.as_wire().len();
+    let apex = ask.query.name.len() - zone.apex.as_wire().len();
     for data in &zone.soa.rdata {
         writer.record_of_question(Section::Authority, apex, (SOA, zone.negative_ttl), data);
     }
@@ -99,9 +99,9 @@ fn decide(
     mut draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
 ) -> Option<(Rcode, Scope)> {
-    let record_type = ask.plain.query.record_type;
+    let record_type = ask.query.record_type;
     let policy = &binding.version.policy;
-    let client = QueryClient::new(ask.state, ask.plain.client);
+    let client = QueryClient::new(ask.state, ask.query.client);
     let view = View {
         client: client.get(policy),
         health: &ask.state.health_of(binding),

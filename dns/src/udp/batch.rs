@@ -103,9 +103,11 @@ impl<P: Peer> Receiver<P> {
     }
 }
 
-/// Made where it stays: it is too large for a stack.
-fn heap_array() -> Box<[[u8; APART]; BATCH]> {
-    let buffers = vec![[0; APART]; BATCH].into_boxed_slice();
+/// A buffer for each datagram of a batch. They are made where they stay: they may
+/// be too large for a stack.
+#[expect(clippy::unnecessary_box_returns, reason = "the box is what it is for")]
+pub(super) fn heap_array<const N: usize>() -> Box<[[u8; N]; BATCH]> {
+    let buffers = vec![[0; N]; BATCH].into_boxed_slice();
     buffers
         .try_into()
         .unwrap_or_else(|_| unreachable!("made with that length"))

@@ -8,7 +8,7 @@
 //! to it.
 //!
 //! * [`UdpResponder`]: one datagram in, one reply out; no socket.
-//! * `query`, `answer`: the fast path.
+//! * `datagram`, `query`, `answer`: the fast path.
 //! * `ahead`: reading for a whole batch what its answers need.
 //! * `socket`, `batch`: the system's side.
 //! * `worker`, [`UdpServer`]: threads, and how they stop.
@@ -17,6 +17,7 @@ mod affinity;
 mod ahead;
 mod answer;
 mod batch;
+mod datagram;
 mod options;
 mod query;
 mod responder;

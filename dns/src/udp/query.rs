@@ -1,6 +1,9 @@
 //! Queries as resolvers send them, read where they lie.
 
+use std::net::IpAddr;
+
 use crate::edns::QueryEdns;
+use crate::query::ClientNetwork;
 
 /// Longest name in wire form (RFC 1035 section 2.3.4).
 pub(super) const MAX_NAME: usize = 255;
@@ -17,18 +20,24 @@ const IN: [u8; 2] = [0, 1];
 pub(super) struct PlainQuery<'p> {
     pub(super) id: u16,
     pub(super) flags: u16,
-    /// QNAME in wire form, in the letter case of the query.
+    /// QNAME in wire form and lower case.
     pub(super) name: &'p [u8],
     /// The question section.
     pub(super) question: &'p [u8],
     pub(super) record_type: u16,
     pub(super) edns: Option<QueryEdns>,
+    pub(super) client: ClientNetwork,
 }
 
 impl<'p> PlainQuery<'p> {
     /// `None` for every other message, well-formed or not. What is taken here
-    /// is what the full path takes, and is read to the same.
-    pub(super) fn read(packet: &'p [u8]) -> Option<Self> {
+    /// is what the full path takes, and is read to the same. `place` is for the
+    /// name.
+    pub(super) fn read(
+        packet: &'p [u8],
+        source: IpAddr,
+        place: &'p mut [u8; MAX_NAME],
+    ) -> Option<Self> {
         let (header, body) = packet.split_first_chunk()?;
         let [id0, id1, f0, f1, 0, 1, 0, 0, 0, 0, 0, opts @ 0..=1] = *header else {
             return None;
@@ -47,15 +56,25 @@ impl<'p> PlainQuery<'p> {
             (1, rest) => Some(QueryEdns::read_plain(rest)?),
             _ => return None,
         };
+        let subnet = edns.and_then(|edns| edns.subnet.ok().flatten());
         Some(Self {
             id: u16::from_be_bytes([id0, id1]),
             flags: u16::from_be_bytes([f0, f1]),
-            name,
+            name: in_lower_case(name, place)?,
             question: body.get(..name.len() + 4)?,
             record_type,
             edns,
+            client: ClientNetwork::new(subnet, source),
         })
     }
+}
+
+fn in_lower_case<'p>(name: &[u8], place: &'p mut [u8; MAX_NAME]) -> Option<&'p [u8]> {
+    let lower = place.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    // Length octets are below the letters, so they stay.
+    lower.make_ascii_lowercase();
+    Some(lower)
 }
 
 /// Length of the uncompressed name at the start of `octets`.

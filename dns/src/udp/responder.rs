@@ -1,19 +1,12 @@
 //! One datagram in, one reply out.
 
 use std::net::SocketAddr;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::answer::{self, Ask};
-use super::batch::BATCH;
-use super::query::{MAX_NAME, PlainQuery};
+use super::datagram::{Datagram, NameBuffers};
 use crate::counts::ThreadCounts;
 use crate::handler::{self, Draw, Handler, Transport};
-use crate::log;
-use crate::query::ClientNetwork;
-use crate::reply::Rcode;
 use crate::state::{State, StateCell};
 
 /// How a datagram was dealt with.
@@ -31,12 +24,9 @@ pub enum Path {
 /// needs for that is made once.
 pub struct UdpResponder {
     pub(super) state: Arc<StateCell>,
-    pub(super) names: Names,
+    pub(super) names: NameBuffers,
     pub(super) answering: Answering,
 }
-
-/// Room for the names of a batch, in lower case.
-pub(super) struct Names(Vec<[u8; MAX_NAME]>);
 
 /// What a responder answers with, besides the state.
 pub(super) struct Answering {
@@ -44,27 +34,11 @@ pub(super) struct Answering {
     counts: ThreadCounts,
 }
 
-/// A datagram, as far as it was read.
-pub(super) struct Read<'a> {
-    packet: &'a [u8],
-    source: SocketAddr,
-    /// Unless it is something else.
-    plain: Option<Plain<'a>>,
-}
-
-/// An ordinary query.
-pub(super) struct Plain<'a> {
-    pub(super) query: PlainQuery<'a>,
-    /// QNAME in lower case.
-    pub(super) name: &'a [u8],
-    pub(super) client: ClientNetwork,
-}
-
 impl UdpResponder {
     pub(crate) fn new(handler: Handler) -> Self {
         Self {
             state: Arc::clone(&handler.state),
-            names: Names(vec![[0; MAX_NAME]; BATCH]),
+            names: NameBuffers::new(),
             answering: Answering {
                 counts: handler.counts.of_thread(),
                 handler,
@@ -88,11 +62,8 @@ impl UdpResponder {
         reply: &mut Vec<u8>,
     ) -> Path {
         let state = self.state.load();
-        let Some(place) = self.names.0.first_mut() else {
-            return Path::Silent;
-        };
-        let read = Read::new(packet, source, place);
-        self.answering.answer(&state, &read, draw, reply)
+        let datagram = self.names.read(packet, source);
+        self.answering.answer(&state, &datagram, draw, reply)
     }
 
     /// The same by the full responder alone, for comparison.
@@ -107,90 +78,26 @@ impl UdpResponder {
     }
 }
 
-impl Names {
-    /// Reads datagrams and whence they come into `reads`, as many as a batch
-    /// has at most.
-    pub(super) fn read<'a>(
-        &'a mut self,
-        datagrams: impl Iterator<Item = (&'a [u8], SocketAddr)>,
-        reads: &mut SmallVec<[Read<'a>; BATCH]>,
-    ) {
-        let places = self.0.iter_mut().zip(datagrams);
-        reads.extend(places.map(|(place, (packet, source))| Read::new(packet, source, place)));
-    }
-}
-
-impl<'a> Plain<'a> {
-    /// `place` is for its name.
-    fn read(packet: &'a [u8], source: SocketAddr, place: &'a mut [u8; MAX_NAME]) -> Option<Self> {
-        // What one datagram breaks costs that datagram alone.
-        let query = catch_unwind(|| PlainQuery::read(packet)).ok().flatten()?;
-        let name = place.get_mut(..query.name.len())?;
-        name.copy_from_slice(query.name);
-        // Length octets are below the letters, so they stay.
-        name.make_ascii_lowercase();
-        let subnet = query.edns.and_then(|edns| edns.subnet.ok().flatten());
-        Some(Self {
-            client: ClientNetwork::new(subnet, source.ip()),
-            query,
-            name,
-        })
-    }
-}
-
-impl<'a> Read<'a> {
-    /// `place` is for the name.
-    fn new(packet: &'a [u8], source: SocketAddr, place: &'a mut [u8; MAX_NAME]) -> Self {
-        // The log wants more than the fast path knows.
-        let plain = if log::is_enabled() {
-            None
-        } else {
-            Plain::read(packet, source, place)
-        };
-        Self {
-            packet,
-            source,
-            plain,
-        }
-    }
-
-    /// The query, if it is an ordinary one.
-    pub(super) fn plain(&self) -> Option<&Plain<'a>> {
-        self.plain.as_ref()
-    }
-}
-
 impl Answering {
     /// Answers by a state that may have been loaded for a whole batch.
     pub(super) fn answer(
         &mut self,
         state: &State,
-        read: &Read<'_>,
+        datagram: &Datagram<'_>,
         draw: Draw<'_>,
         reply: &mut Vec<u8>,
     ) -> Path {
-        if let Some(plain) = read.plain()
-            && let Some(rcode) = self.answer_plain(state, plain, draw, reply)
-        {
+        let udp_payload = self.handler.udp_payload;
+        let ask = datagram.query.as_ref().map(|query| Ask {
+            state,
+            query,
+            udp_payload,
+        });
+        if let Some(rcode) = ask.and_then(|ask| answer::write(&ask, draw, reply)) {
             self.counts.add(Transport::Udp, rcode);
             return Path::Fast;
         }
-        self.answer_fully(read.packet, read.source, draw, reply)
-    }
-
-    fn answer_plain(
-        &self,
-        state: &State,
-        plain: &Plain<'_>,
-        draw: Draw<'_>,
-        reply: &mut Vec<u8>,
-    ) -> Option<Rcode> {
-        let ask = Ask {
-            state,
-            plain,
-            udp_payload: self.handler.udp_payload,
-        };
-        answer::write(&ask, draw, reply)
+        self.answer_fully(datagram.packet, datagram.source, draw, reply)
     }
 
     fn answer_fully(

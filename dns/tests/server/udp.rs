@@ -101,6 +101,7 @@ async fn batches_larger_than_one_call_lose_nothing() {
 /// gets its own answer all the same.
 #[tokio::test]
 async fn every_query_of_a_batch_gets_its_own_answer() {
+    // More than those from which on names are read ahead.
     const NAMES: u32 = 6000;
     let node = workers(1);
     node.set_geo(geo());
@@ -108,16 +109,18 @@ async fn every_query_of_a_batch_gets_its_own_answer() {
     let listener = listen(&node, "127.0.0.1:0").await;
     let socket = client("127.0.0.1:0");
     let asked: Vec<u32> = (0..96).map(|turn| turn * 64 + turn % 7).collect();
-    for (id, number) in (0..).zip(&asked) {
-        let subnet =
-            ["198.51.100.0/25", "192.0.2.0/24", "2001:db8:64::/48"][*number as usize / 3 % 3];
+    let subnets = ["198.51.100.0/25", "192.0.2.0/24", "2001:db8:64::/48"];
+    let packets = (0..).zip(&asked).flat_map(|(id, number)| {
+        let subnet = subnets[*number as usize / 3 % 3];
         let mut query = query_for(&format!("H{number}.Example.com."), A, subnet);
         query.metadata.id = id;
         // What is none of ordinary queries must not shift the others.
         let odd = [&b"?"[..], &[0xff; 40]][usize::from(id % 2)];
-        socket.send_to(odd, listener.local_addr()).unwrap();
-        let sent = socket.send_to(&query.to_vec().unwrap(), listener.local_addr());
-        sent.unwrap();
+        [odd.to_vec(), query.to_vec().unwrap()]
+    });
+    // All are there before the first is sent, so that many come at once.
+    for packet in packets.collect::<Vec<_>>() {
+        socket.send_to(&packet, listener.local_addr()).unwrap();
     }
     let mut replies: Vec<Message> = asked.iter().map(|_| receive(&socket).0).collect();
     replies.sort_by_key(|reply| reply.metadata.id);
