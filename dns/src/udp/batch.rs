@@ -52,6 +52,15 @@ impl Peer for SockaddrIn6 {
     }
 }
 
+/// Whether to wait when nothing has come.
+#[derive(Clone, Copy)]
+pub(super) enum Wait {
+    /// Not at all.
+    No,
+    /// Until something comes, or the socket is closed to newcomers.
+    ForOne,
+}
+
 /// A datagram that came.
 pub(super) struct Received<'b, P> {
     pub(super) octets: &'b [u8],
@@ -78,12 +87,22 @@ impl<P: Peer> Receiver<P> {
         }
     }
 
-    /// Takes what has come, without waiting.
+    /// Takes what has come. When a wait for something ends with the socket,
+    /// that is nothing.
     ///
     /// # Errors
-    /// `EAGAIN` when there is nothing, and others of `recvmmsg`.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> Result<Batch<'_, P>, Errno> {
-        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+    /// `EAGAIN` when there is nothing and it shall not wait, and others of
+    /// `recvmmsg`.
+    pub(super) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        wait: Wait,
+    ) -> Result<Batch<'_, P>, Errno> {
+        let flags = match wait {
+            Wait::No => MsgFlags::MSG_DONTWAIT,
+            Wait::ForOne => MsgFlags::MSG_WAITFORONE,
+        };
+        let fd = socket.as_raw_fd();
         let buffers = self.buffers.each_mut();
         let mut slices = buffers.map(|buffer| [IoSliceMut::new(&mut buffer[..LONGEST])]);
         let messages = recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None)?;

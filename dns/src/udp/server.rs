@@ -3,10 +3,10 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use nix::errno::Errno;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{SockaddrIn, SockaddrIn6};
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ pub(crate) struct UdpServer {
     /// Clones of those of the threads.
     sockets: Vec<UdpSocket>,
     threads: Vec<JoinHandle<()>>,
-    stop: Arc<EventFd>,
+    stop: Arc<AtomicBool>,
     failures: mpsc::UnboundedReceiver<Errno>,
 }
 
@@ -58,11 +58,10 @@ impl UdpSockets {
     /// When the system gives no more threads.
     pub(crate) fn serve(self, handler: &Handler) -> io::Result<UdpServer> {
         let (failed, failures) = mpsc::unbounded_channel();
-        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let mut server = UdpServer {
             sockets: Vec::new(),
             threads: Vec::new(),
-            stop: Arc::new(stop),
+            stop: Arc::default(),
             failures,
         };
         for (number, socket) in self.sockets.into_iter().enumerate() {
@@ -120,13 +119,11 @@ impl UdpServer {
     }
 
     fn tell_to_stop(&self) {
+        self.stop.store(true, Ordering::Release);
         for socket in &self.sockets {
             if let Err(error) = socket::close_to_newcomers(socket) {
-                tracing::debug!(%error, "a UDP socket stays open until its thread ends");
+                tracing::error!(%error, "a UDP worker ends only with the next query");
             }
-        }
-        if let Err(error) = self.stop.write(1) {
-            tracing::error!(%error, "cannot stop UDP workers");
         }
     }
 }

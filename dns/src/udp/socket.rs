@@ -1,10 +1,10 @@
 //! Sockets that share one address.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Where a socket goes that shall receive nothing any more.
 const DISCARD: u16 = 9;
@@ -57,9 +57,11 @@ pub(super) fn is_wildcard(address: &SocketAddr) -> bool {
     address.ip().is_unspecified()
 }
 
-/// Makes a socket receive nothing more; what came before can still be read.
-/// A connected socket takes datagrams of its peer only, so it is connected to
-/// where nobody sends from. Clients learn at once that nobody listens.
+/// Makes a socket receive nothing more, and wakes who waits for something; what
+/// came before can still be read. A connected socket takes datagrams of its
+/// peer only, so it is connected to where nobody sends from. Clients learn at
+/// once that nobody listens. Linux wakes those who wait at a socket that is
+/// shut down, and lets them read what there is.
 pub(super) fn close_to_newcomers(socket: &UdpSocket) -> io::Result<()> {
     let own = socket.local_addr()?;
     let peer = match own.ip() {
@@ -71,5 +73,8 @@ pub(super) fn close_to_newcomers(socket: &UdpSocket) -> io::Result<()> {
     if let (SocketAddr::V6(peer), SocketAddr::V6(own)) = (&mut peer, own) {
         peer.set_scope_id(own.scope_id());
     }
-    socket.connect(peer)
+    let closed = socket.connect(peer);
+    // Even then, who waits must wake.
+    let woken = SockRef::from(socket).shutdown(Shutdown::Read);
+    closed.and(woken)
 }

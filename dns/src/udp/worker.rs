@@ -1,16 +1,14 @@
 //! One thread that answers what comes to one socket.
 
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::EventFd;
 
 use super::ahead;
-use super::batch::{BATCH, Peer, Receiver, Sender};
+use super::batch::{Peer, Receiver, Sender, Wait};
 use super::datagram::Datagrams;
 use super::responder::{Path, UdpResponder};
 use crate::handler;
@@ -21,8 +19,8 @@ pub(super) struct Worker {
     /// Whether the socket receives for several addresses.
     pub(super) several: bool,
     pub(super) responder: UdpResponder,
-    /// Readable when the worker shall stop.
-    pub(super) stop: Arc<EventFd>,
+    /// Set when the worker shall stop, before its socket wakes it.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -33,32 +31,31 @@ impl Worker {
     pub(super) fn run<P: Peer>(mut self) -> Result<(), Errno> {
         let mut receiver = Receiver::<P>::new(self.several);
         let mut sender = Sender::new(self.responder.answering.handler.udp_payload.into());
-        let mut stopping = false;
         loop {
-            match self.serve_batch(&mut receiver, &mut sender) {
-                // There may be more: this is no time to look elsewhere.
-                Ok(BATCH) => continue,
+            let stopping = self.stop.load(Ordering::Acquire);
+            let wait = if stopping { Wait::No } else { Wait::ForOne };
+            match self.serve_batch(&mut receiver, &mut sender, wait) {
+                Ok(()) => {}
                 Err(Errno::EAGAIN) if stopping => return Ok(()),
-                Ok(_) => {}
                 Err(error) if is_passing(error) => {}
                 Err(error) => return Err(error),
             }
-            stopping = stopping || self.wait()?;
         }
     }
 
-    /// Answers what has come, and returns how much that was.
+    /// Answers what has come.
     fn serve_batch<P: Peer>(
         &mut self,
         receiver: &mut Receiver<P>,
         sender: &mut Sender<P>,
-    ) -> Result<usize, Errno> {
+        wait: Wait,
+    ) -> Result<(), Errno> {
         let UdpResponder {
             state,
             names,
             answering,
         } = &mut self.responder;
-        let batch = receiver.receive(&self.socket)?;
+        let batch = receiver.receive(&self.socket, wait)?;
         // Loaded when the datagrams are there, so that none is answered by what
         // was replaced before it came.
         let state = state.load();
@@ -82,18 +79,7 @@ impl Worker {
             });
         }
         sender.send(&self.socket);
-        Ok(batch.len())
-    }
-
-    /// Waits until something has come; true when it is time to stop.
-    fn wait(&self) -> Result<bool, Errno> {
-        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
-        let mut fds = [readable(self.socket.as_fd()), readable(self.stop.as_fd())];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => Ok(fds[1].any().unwrap_or_default()),
-            Err(Errno::EINTR) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(())
     }
 }
 
