@@ -34,7 +34,7 @@ pub use digest::Digest;
 pub use health::HealthStates;
 pub use map::CowMap;
 pub use name::{NameError, OwnerName};
-pub use node::Node;
+pub use node::{Node, RrSets};
 pub use policy_version::{Binding, PolicyVersion, RecordFailback, RecordTypes};
 pub use resource::{
     Content, Fault, Placed, Records, Resource, ResourceKind, ResourceName, ResourceNameError,

@@ -1,5 +1,6 @@
 //! What is at a name.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -13,14 +14,47 @@ use crate::table::Entry;
 /// the name exists because something exists below it (RFC 4592 section 2.2.2).
 ///
 /// The order of both lists follows from what is in them, so that equal nodes
-/// are equal whatever their history. What most names have lies in place.
+/// are equal whatever their history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
-    /// Static data, one set per type, by type.
-    pub rrsets: SmallVec<[RrSet; 1]>,
+    /// Static data.
+    pub rrsets: RrSets,
     /// Policies served here, by lowest type; no type is served twice. Names at
     /// which the same is served may share it.
     pub policies: SmallVec<[Arc<Binding>; 2]>,
+}
+
+/// Static data at a name: one set per type, by type.
+///
+/// A name with a policy mostly has none, so without any this is no larger than
+/// a pointer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RrSets(Option<Box<SmallVec<[RrSet; 1]>>>);
+
+impl RrSets {
+    /// Adds a set of a type that is not here yet.
+    fn insert(&mut self, rrset: RrSet) {
+        let sets = self.0.get_or_insert_default();
+        let at = sets.partition_point(|held| held.record_type < rrset.record_type);
+        sets.insert(at, rrset);
+    }
+
+    fn remove(&mut self, record_type: u16) {
+        if let Some(sets) = &mut self.0 {
+            sets.retain(|set| set.record_type != record_type);
+            if sets.is_empty() {
+                self.0 = None;
+            }
+        }
+    }
+}
+
+impl Deref for RrSets {
+    type Target = [RrSet];
+
+    fn deref(&self) -> &[RrSet] {
+        self.0.as_deref().map_or(&[], |sets| sets)
+    }
 }
 
 /// A name that exists: the first line of a processor's cache has what it is
@@ -80,10 +114,7 @@ impl Node {
 
     /// Adds a set of a type that is not here yet.
     pub(crate) fn insert(&mut self, rrset: RrSet) {
-        let at = self
-            .rrsets
-            .partition_point(|held| held.record_type < rrset.record_type);
-        self.rrsets.insert(at, rrset);
+        self.rrsets.insert(rrset);
     }
 
     /// Adds a binding of types that are not here yet.
@@ -97,7 +128,7 @@ impl Node {
 
     /// Takes away the static data of a type.
     pub(crate) fn remove(&mut self, record_type: u16) {
-        self.rrsets.retain(|set| set.record_type != record_type);
+        self.rrsets.remove(record_type);
     }
 
     /// Takes away the policy that serves exactly these types.

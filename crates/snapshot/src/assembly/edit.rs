@@ -116,7 +116,7 @@ impl<'b> Edit<'b> {
                     remove_all(zone, &records.placed);
                 }
                 for binding in bindings(records) {
-                    self.forget_user(&binding.version, name);
+                    self.forget_use(&binding.version);
                 }
             }
             // Those who serve a version are led to what it becomes.

@@ -94,7 +94,7 @@ fn what_is_in_use_cannot_go() {
         faults,
         [
             "HostedZone/shop/z: the zone example.com. cannot go: there are data at www.example.com.",
-            "TrafficPolicyVersion/shop/v: cannot go: RecordSet/shop/www still serves it",
+            "TrafficPolicyVersion/shop/v: cannot go: it is served at www.example.com.",
         ]
     );
 }
@@ -109,7 +109,7 @@ fn many_users_are_not_all_named() {
     let faults = assembly.apply(vec![(version_name("v"), None)]).unwrap_err();
     assert_eq!(
         faults[0].message,
-        "cannot go: RecordSet/shop/a, RecordSet/shop/b, RecordSet/shop/c and 2 more still serves it"
+        "cannot go: it is served at a.example.com., b.example.com., c.example.com. and 2 more"
     );
 }
 
@@ -118,10 +118,7 @@ fn a_version_keeps_the_types_that_are_served() {
     let narrower = vec![(version_name("v"), Some(version("v", &[A], 1)))];
     assert_eq!(
         faults(narrower.clone()),
-        [
-            "TrafficPolicyVersion/shop/v: no longer has type 28, which RecordSet/shop/www serves at \
-          www.example.com."
-        ]
+        ["TrafficPolicyVersion/shop/v: no longer has type 28, which is served at www.example.com."]
     );
     let both = [
         narrower,

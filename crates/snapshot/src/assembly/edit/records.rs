@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::versions::alien_type;
 use super::{Changes, Edit};
 use crate::name::OwnerName;
-use crate::policy_version::PolicyVersion;
-use crate::resource::{Content, Placed, Resource, ResourceName, VersionBinding};
+use crate::policy_version::{Binding, PolicyVersion, RecordTypes};
+use crate::resource::{Content, Placed, Resource, VersionBinding};
 use crate::zone::Zone;
 
 impl Edit<'_> {
@@ -21,7 +21,7 @@ impl Edit<'_> {
             if found == Some(apex) || self.has_zone(apex) {
                 found = Some(apex);
                 for placed in &records.placed {
-                    if let Err(message) = self.place(name, apex, placed) {
+                    if let Err(message) = self.place(apex, placed) {
                         self.fault(name, message);
                     }
                 }
@@ -46,12 +46,7 @@ impl Edit<'_> {
         }
     }
 
-    fn place(
-        &mut self,
-        name: &ResourceName,
-        apex: &OwnerName,
-        placed: &Placed,
-    ) -> Result<(), String> {
+    fn place(&mut self, apex: &OwnerName, placed: &Placed) -> Result<(), String> {
         let Placed { owner, content } = placed;
         let placed = match content {
             Content::Static(set) if !set.is_well_formed() => {
@@ -65,31 +60,41 @@ impl Edit<'_> {
                 zone.map(|zone| zone.insert(owner, set.clone()))
             }
             Content::Policy(binding) => {
-                let version = self.version_of(name, binding, owner)?;
-                let bound = self.bindings.bound(binding, &version);
+                let version = self.version_of(binding, owner)?;
+                let bound = self.bindings.shared(bound(binding, version));
                 self.zone_mut(apex).map(|zone| zone.bind(owner, bound))
             }
         };
         placed.unwrap_or(Ok(())).map_err(|error| error.to_string())
     }
 
-    /// The version that `binding` of the resource `user` serves at `owner`.
+    /// The version that `binding` serves at `owner`.
     fn version_of(
         &mut self,
-        user: &ResourceName,
         binding: &VersionBinding,
         owner: &OwnerName,
     ) -> Result<Arc<PolicyVersion>, String> {
         let name = &binding.version;
-        let Some(version) = self.used_version(name, user) else {
+        let Some(version) = self.used_version(name) else {
             return Err(format!("{owner} serves {name}, which does not exist"));
         };
-        match alien_type(binding, &version) {
+        match alien_type(&binding.record_types, &version) {
             Some(alien) => Err(format!(
                 "{owner} serves type {alien}, which {name} does not have"
             )),
             None => Ok(version),
         }
+    }
+}
+
+/// The binding with its version at hand.
+fn bound(binding: &VersionBinding, version: Arc<PolicyVersion>) -> Binding {
+    Binding {
+        version,
+        record_types: RecordTypes::from_slice(&binding.record_types),
+        ttl: binding.ttl,
+        ttl_range: binding.ttl_range,
+        failback: binding.failback.clone(),
     }
 }
 

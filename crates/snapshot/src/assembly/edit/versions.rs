@@ -1,99 +1,148 @@
-//! Policy versions and who serves them.
+//! Policy versions and where they are served.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::assembled::Version;
 use super::{Changes, Edit, list};
+use crate::name::OwnerName;
 use crate::policy_version::{Binding, PolicyVersion, RecordTypes};
-use crate::resource::{Content, Placed, Resource, ResourceKind, ResourceName, VersionBinding};
+use crate::resource::{Resource, ResourceKind, ResourceName};
+
+/// What becomes of a version that is served.
+struct Moved {
+    name: ResourceName,
+    before: Arc<PolicyVersion>,
+    /// `None`: it is removed.
+    after: Option<Arc<PolicyVersion>>,
+}
+
+/// A name, and the apex of its zone.
+struct Place {
+    apex: OwnerName,
+    owner: OwnerName,
+}
 
 impl Edit<'_> {
-    /// Puts and removes versions, and leads the resources that serve a changed
+    /// Puts and removes versions, and leads the names that serve a changed
     /// one, and do not change themselves, to what it has become.
     pub(super) fn put_versions(&mut self, changes: &Changes) {
+        let mut moved = Vec::new();
         for (name, resource) in changes {
-            if name.kind() != ResourceKind::TrafficPolicyVersion {
-                continue;
-            }
-            let content = match resource {
-                Some(Resource::Version(version)) => Some(Arc::clone(version)),
-                // Content of another kind is said to be at fault.
-                Some(_) | None => None,
-            };
-            let mut version = self.after.versions.remove(name).unwrap_or_default();
-            version.content.clone_from(&content);
-            let users = version.users.clone();
-            if content.is_some() || !users.is_empty() {
-                self.after.versions.insert(name.clone(), version);
-            }
-            if users.is_empty() {
-                continue;
-            }
-            self.versions_changed = true;
-            match (content, resource) {
-                (Some(version), _) => {
-                    for user in users.keys() {
-                        self.rebind(user, name, &version);
-                    }
-                }
-                (None, Some(_)) => {}
-                (None, None) => {
-                    let message = format!("cannot go: {} still serves it", list(users.keys()));
-                    self.fault(name, message);
-                }
+            if name.kind() == ResourceKind::TrafficPolicyVersion {
+                moved.extend(self.put_version(name, resource.as_ref()));
             }
         }
-    }
-
-    fn rebind(&mut self, user: &ResourceName, name: &ResourceName, version: &Arc<PolicyVersion>) {
-        let Some(Resource::Records(records)) = (self.before)(user) else {
+        if moved.is_empty() {
             return;
-        };
-        for Placed { owner, content } in &records.placed {
-            let Content::Policy(binding) = content else {
-                continue;
-            };
-            if binding.version != *name {
-                continue;
-            }
-            if let Some(alien) = alien_type(binding, version) {
-                let message = format!("no longer has type {alien}, which {user} serves at {owner}");
-                self.fault(name, message);
-            }
-            let bound = self.bindings.bound(binding, version);
-            if let Some(zone) = self.zone_mut(&records.zone) {
-                zone.edit(owner, |node| {
-                    node.unbind(&binding.record_types);
-                    node.bind(bound);
-                });
+        }
+        self.versions_changed = true;
+        for (moved, places) in moved.iter().zip(self.places_of(&moved)) {
+            if let Some(version) = &moved.after {
+                self.rebind(moved, version, &places);
+            } else {
+                let owners = list(places.iter().map(|place| &place.owner));
+                self.fault(&moved.name, format!("cannot go: it is served at {owners}"));
             }
         }
     }
 
-    /// The version of that name, if there is one, which `user` serves from now
-    /// on.
-    pub(super) fn used_version(
-        &mut self,
-        name: &ResourceName,
-        user: &ResourceName,
-    ) -> Option<Arc<PolicyVersion>> {
-        let Version { content, users } = self.after.versions.get_mut(name)?;
-        self.versions_changed |= users.is_empty();
-        users.insert(user.clone(), ());
-        content.clone()
+    /// Puts or removes one version. Gives what becomes of it if it is served.
+    fn put_version(&mut self, name: &ResourceName, resource: Option<&Resource>) -> Option<Moved> {
+        let content = match resource {
+            Some(Resource::Version(version)) => Some(Arc::clone(version)),
+            // Content of another kind is said to be at fault.
+            Some(_) | None => None,
+        };
+        let Version {
+            content: before,
+            places,
+        } = self.after.versions.remove(name).unwrap_or_default();
+        if content.is_some() || places > 0 {
+            let version = Version {
+                content: content.clone(),
+                places,
+            };
+            self.after.versions.insert(name.clone(), version);
+        }
+        let is_at_fault = resource.is_some() && content.is_none();
+        let before = before.filter(|_| places > 0 && !is_at_fault)?;
+        Some(Moved {
+            name: name.clone(),
+            before,
+            after: content,
+        })
     }
 
-    pub(super) fn forget_user(&mut self, version: &ResourceName, user: &ResourceName) {
+    /// Where each of these was served before. All zones are searched, once
+    /// for all of them.
+    fn places_of(&self, moved: &[Moved]) -> Vec<Vec<Place>> {
+        let befores = moved.iter().map(|moved| Arc::as_ptr(&moved.before));
+        let numbers: HashMap<_, _> = befores.zip(0_usize..).collect();
+        let mut places: Vec<Vec<Place>> = moved.iter().map(|_| Vec::new()).collect();
+        for zone in self.snapshot.zones.values() {
+            for (owner, node) in zone.names() {
+                let versions = node.policies.iter().map(|binding| &binding.version);
+                let served: BTreeSet<usize> = versions
+                    .filter_map(|version| numbers.get(&Arc::as_ptr(version)).copied())
+                    .collect();
+                for number in served {
+                    let (apex, owner) = (zone.apex.clone(), owner.clone());
+                    places[number].push(Place { apex, owner });
+                }
+            }
+        }
+        places
+    }
+
+    /// Leads names to what a version has become.
+    fn rebind(&mut self, moved: &Moved, version: &Arc<PolicyVersion>, places: &[Place]) {
+        let mut aliens: BTreeMap<u16, Vec<&OwnerName>> = BTreeMap::new();
+        for Place { apex, owner } in places {
+            let Some(zone) = self.snapshot.zones.get_mut(apex) else {
+                continue;
+            };
+            let bindings = &mut self.bindings;
+            Arc::make_mut(zone).edit(owner, |node| {
+                let policies = node.policies.iter_mut();
+                for held in policies.filter(|held| Arc::ptr_eq(&held.version, &moved.before)) {
+                    if let Some(alien) = alien_type(&held.record_types, version) {
+                        aliens.entry(alien).or_default().push(owner);
+                    }
+                    *held = bindings.shared(Binding {
+                        version: Arc::clone(version),
+                        ..Binding::clone(held)
+                    });
+                }
+            });
+        }
+        for (alien, owners) in aliens {
+            let owners = list(owners.into_iter());
+            let message = format!("no longer has type {alien}, which is served at {owners}");
+            self.fault(&moved.name, message);
+        }
+    }
+
+    /// The version of that name, if there is one, which is served at one place
+    /// more from now on.
+    pub(super) fn used_version(&mut self, name: &ResourceName) -> Option<Arc<PolicyVersion>> {
+        let version = self.after.versions.get_mut(name)?;
+        self.versions_changed |= version.places == 0;
+        version.places += 1;
+        version.content.clone()
+    }
+
+    /// It is served at one place less.
+    pub(super) fn forget_use(&mut self, version: &ResourceName) {
         if let Some(version) = self.after.versions.get_mut(version) {
-            version.users.remove(user);
-            self.versions_changed |= version.users.is_empty();
+            version.places -= 1;
+            self.versions_changed |= version.places == 0;
         }
     }
 
     pub(super) fn served_versions(&self) -> Vec<Arc<PolicyVersion>> {
         let versions = self.after.versions.values();
-        let served = versions.filter(|version| !version.users.is_empty());
+        let served = versions.filter(|version| version.places > 0);
         served
             .filter_map(|version| version.content.clone())
             .collect()
@@ -110,41 +159,22 @@ pub(super) struct Bindings(HashMap<Alike, Arc<Binding>>);
 type Alike = (usize, RecordTypes, u32, Option<(u32, u32)>);
 
 impl Bindings {
-    pub(super) fn bound(
-        &mut self,
-        binding: &VersionBinding,
-        version: &Arc<PolicyVersion>,
-    ) -> Arc<Binding> {
-        let VersionBinding {
-            version: _,
-            record_types,
-            ttl,
-            ttl_range,
-            failback,
-        } = binding;
-        let record_types = RecordTypes::from_slice(record_types);
-        let make = |record_types| {
-            Arc::new(Binding {
-                version: Arc::clone(version),
-                record_types,
-                ttl: *ttl,
-                ttl_range: *ttl_range,
-                failback: failback.clone(),
-            })
-        };
-        if failback.is_some() {
-            return make(record_types);
+    /// One like it that others have, too, if it can be.
+    pub(super) fn shared(&mut self, binding: Binding) -> Arc<Binding> {
+        if binding.failback.is_some() {
+            return Arc::new(binding);
         }
-        let address = Arc::as_ptr(version).addr();
-        let alike = (address, record_types.clone(), *ttl, *ttl_range);
-        let shared = self.0.entry(alike).or_insert_with(|| make(record_types));
+        let address = Arc::as_ptr(&binding.version).addr();
+        let types = binding.record_types.clone();
+        let alike = (address, types, binding.ttl, binding.ttl_range);
+        let shared = self.0.entry(alike).or_insert_with(|| Arc::new(binding));
         Arc::clone(shared)
     }
 }
 
-/// A type of the binding that the version does not have.
-pub(super) fn alien_type(binding: &VersionBinding, version: &PolicyVersion) -> Option<u16> {
+/// One of these types that the version does not have.
+pub(super) fn alien_type(record_types: &[u16], version: &PolicyVersion) -> Option<u16> {
     let has = version.policy.record_types();
-    let mut types = binding.record_types.iter().copied();
+    let mut types = record_types.iter().copied();
     types.find(|record_type| !has.contains(record_type))
 }
