@@ -2,6 +2,9 @@
 
 /// A DNS label as Kubernetes takes it in object names, with dots.
 pub(crate) const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+/// A name of an object as an API server takes it: DNS labels with dots between.
+pub(crate) const SUBDOMAIN: &str =
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A namespace.
 pub(crate) const NAMESPACE: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// Names of rules, endpoints and CIDR locations.

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kinds::derived;
+use crate::names::{NAMESPACE, SUBDOMAIN};
 
 /// Where a definition holds its schema; there is one version.
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
@@ -52,16 +53,16 @@ pub fn schema_for(kind: &str) -> Option<Value> {
 /// The schema of a kind for checking manifests offline as JSON Schema.
 ///
 /// An API server drops unknown fields; here they are refused, because in a
-/// file they are mistakes. `metadata` and `status` are left to the server and
-/// the operator.
+/// file they are mistakes. Of `metadata` the names are checked, which must be
+/// those that an API server takes; the rest is left to it, and `status` to the
+/// operator.
 pub fn validation_schema(kind: &str) -> Option<Value> {
     let mut schema = schema_for(kind)?;
     each_schema(&mut schema, &mut close);
     let root = schema.get_mut("properties")?;
     root["apiVersion"] = json!({"type": "string", "const": crate::API_VERSION});
     root["kind"] = json!({"type": "string", "const": kind});
-    root["metadata"] = metadata();
-    root["metadata"]["required"] = json!(["name"]);
+    root["metadata"] = named_metadata();
     root["status"] = json!({"type": "object"});
     schema["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
     Some(schema)
@@ -163,6 +164,19 @@ fn metadata() -> Value {
     json!({
         "type": "object",
         "properties": {"name": {"type": "string", "maxLength": 253}},
+    })
+}
+
+/// Metadata as an API server takes it, as far as it tells objects apart: a DNS
+/// subdomain and a DNS label (RFC 1123 section 2.1, in lower case).
+fn named_metadata() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "maxLength": 253, "pattern": SUBDOMAIN},
+            "namespace": {"type": "string", "maxLength": 63, "pattern": NAMESPACE},
+        },
     })
 }
 

@@ -135,6 +135,36 @@ fn other_objects_are_refused() {
     );
 }
 
+/// What no API server takes would be served by nobody, without a word.
+#[test]
+fn names_are_those_that_an_api_server_takes() {
+    let (name, namespace) = ("/metadata/name", "/metadata/namespace");
+    let refused = |pointer: &str, text: &str| {
+        refused(&edited("DNSFleet", &[(pointer, json!(text))])) == [pointer.to_owned()]
+    };
+    for text in ["a", "web-1", "0a.b-c.9"] {
+        assert!(!refused(name, text), "{text}");
+    }
+    for text in [
+        "",
+        "a/b",
+        "Web",
+        "-a",
+        "a-",
+        "a..b",
+        ".a",
+        "a_b",
+        "a b",
+        &"a".repeat(254),
+    ] {
+        assert!(refused(name, text), "{text}");
+    }
+    assert!(!refused(namespace, "web-1"));
+    for text in ["", "a/b", "Web", "a.b", &"a".repeat(64)] {
+        assert!(refused(namespace, text), "{text}");
+    }
+}
+
 #[test]
 fn every_fault_of_a_manifest_is_told() {
     let broken = edited(
