@@ -266,14 +266,9 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub fn memory(&self) -> Result<u64> {
-        let name = &self.launch.name;
-        let pid = self.pid().with_context(|| format!("{name} has ended"))?;
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let kilobytes = rollup
-            .lines()
-            .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next())
-            .context("no Pss in smaps_rollup")?;
-        Ok(kilobytes.parse::<u64>()? * 1024)
+        let rollup = self.system()?.smaps_rollup()?.memory_map_rollup;
+        let pss = rollup.iter().find_map(|map| map.extension.map.get("Pss"));
+        pss.copied().context("no Pss in smaps_rollup")
     }
 
     /// What it has computed so far, in seconds, to a hundredth.
@@ -281,17 +276,16 @@ impl Process {
     /// # Errors
     /// When it has ended.
     pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = self.system()?.stat()?;
+        let hundredths = (stat.utime + stat.stime) * 100 / procfs::ticks_per_second();
+        Ok(f64::from(u32::try_from(hundredths)?) / 100.0)
+    }
+
+    /// What the system knows of it.
+    fn system(&self) -> Result<procfs::process::Process> {
         let name = &self.launch.name;
         let pid = self.pid().with_context(|| format!("{name} has ended"))?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The name of the program is in brackets and may have spaces.
-        let (_, fields) = stat.rsplit_once(')').context("no name")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |index: usize| -> Result<u32> {
-            Ok(fields.get(index).context("utime, stime")?.parse()?)
-        };
-        // The kernel counts hundredths for its users, whatever it does itself.
-        Ok(f64::from(ticks(11)? + ticks(12)?) / 100.0)
+        Ok(procfs::process::Process::new(pid.try_into()?)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

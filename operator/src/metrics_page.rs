@@ -6,6 +6,7 @@ use std::fs;
 
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
+use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 use watershed_operator::parts::Together;
 use watershed_operator::{control, fleet, health};
@@ -51,6 +52,7 @@ fn of_the_operator() -> Vec<Box<dyn Collector>> {
         Box::new(Together(
             health::Metrics::register(&registry).expect("new names"),
         )),
+        Box::new(ProcessCollector::for_self()),
     ]
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use kube::Client;
 use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -118,6 +119,7 @@ impl Operator {
         let advertised = args.advertised(sockets.fleet.local_addr()?);
         sockets.announce(args, &identity, &advertised)?;
         let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let (hub, events) = hub(args, &identity, &client, &registry)?;
         let control_metrics = control::Metrics::register(&registry)?;
         let metrics = Metrics::register(&registry)?;

@@ -100,7 +100,7 @@ impl Crowd {
     /// # Errors
     /// When the process has ended.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(&self.process.id().to_string())
+        Usage::of(self.process.id())
     }
 
     /// Waits until all serve this generation.

@@ -1,13 +1,10 @@
 //! Memory and processor time of processes, as `/proc` has them, and a clock
 //! that all processes share.
 
-use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-
-/// Ticks of a second in `/proc/PID/stat`; the same on every Linux.
-const TICKS: u64 = 100;
+use procfs::process::{ClearRefs, Process};
 
 /// What a process has used.
 #[derive(Clone, Copy, Debug)]
@@ -24,26 +21,23 @@ impl Usage {
     /// # Errors
     /// When `/proc` cannot be read.
     pub(crate) fn of_self() -> Result<Self> {
-        Self::of("self")
+        Self::read(&Process::myself()?)
     }
 
     /// Of a process by its number.
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn of(process: &str) -> Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-        // The name in parentheses may hold anything.
-        let (_, fields) = stat.rsplit_once(')').context("no name")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |field: usize| -> Result<u64> {
-            Ok(fields.get(field).context("too few fields")?.parse()?)
-        };
-        // utime and stime: fields 14 and 15 of proc(5), the state being 3.
-        let ticks = ticks(11)? + ticks(12)?;
+    pub(crate) fn of(process: u32) -> Result<Self> {
+        Self::read(&Process::new(process.try_into()?)?)
+    }
+
+    fn read(process: &Process) -> Result<Self> {
+        let stat = process.stat()?;
+        let milliseconds = (stat.utime + stat.stime) * 1000 / procfs::ticks_per_second();
         Ok(Self {
-            memory: status(process, "VmRSS:")?,
-            cpu: Duration::from_millis(ticks * 1000 / TICKS),
+            memory: octets(process.status()?.vmrss)?,
+            cpu: Duration::from_millis(milliseconds),
         })
     }
 }
@@ -53,7 +47,7 @@ impl Usage {
 /// # Errors
 /// When `/proc` cannot be read.
 pub(crate) fn peak() -> Result<usize> {
-    status("self", "VmHWM:")
+    octets(Process::myself()?.status()?.vmhwm)
 }
 
 /// Begins to look for the peak anew.
@@ -61,14 +55,12 @@ pub(crate) fn peak() -> Result<usize> {
 /// # Errors
 /// When the kernel does not let.
 pub(crate) fn reset_peak() -> Result<()> {
-    fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs")
+    Ok(Process::myself()?.clear_refs(ClearRefs::PeakRSS)?)
 }
 
-fn status(process: &str, field: &str) -> Result<usize> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kibibytes.context("no such field")?.parse::<usize>()? * 1024)
+fn octets(kibibytes: Option<u64>) -> Result<usize> {
+    let kibibytes = kibibytes.context("the kernel does not say")?;
+    Ok(usize::try_from(kibibytes * 1024)?)
 }
 
 /// Time since 1970: the one clock that two processes have in common.

@@ -74,7 +74,7 @@ impl RealNode {
     /// # Errors
     /// When it has ended.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(&self.process.id().to_string())
+        Usage::of(self.process.id())
     }
 
     /// Waits until a record answers with this address.

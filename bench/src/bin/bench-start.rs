@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Parser;
+use procfs::process::Process;
 use watershed_bench::{state, works};
 
 /// A node that does not answer right after so long never will.
@@ -122,14 +123,16 @@ fn start(program: &Path, state: &Path, records: usize) -> anyhow::Result<Start> 
     let packet = works::query(&state::name_of(records - 1), None)?;
     await_answer(&mut node, server, &packet)?;
     let seconds = began.elapsed().as_secs_f64();
-    let cpu_seconds = cpu_seconds(node.0.id())?;
+    let process = Process::new(node.0.id().try_into()?)?;
+    let cpu_seconds = cpu_seconds(&process)?;
     // Memory is read at rest: the allocator gives back what the start used.
     std::thread::sleep(Duration::from_millis(500));
+    let (memory, peak) = memory(&process)?;
     Ok(Start {
         seconds,
         cpu_seconds,
-        memory: from_status(node.0.id(), "VmRSS:")?,
-        peak: from_status(node.0.id(), "VmHWM:")?,
+        memory,
+        peak,
     })
 }
 
@@ -209,23 +212,18 @@ fn is_right(reply: &[u8]) -> bool {
     (rcode, reply.get(6..8)) == (Some(0), Some(&[0, 1])) && address
 }
 
-/// A figure of `/proc/PID/status` in octets.
-fn from_status(pid: u32, field: &str) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: u64 = kib.context("no such field")?.parse()?;
-    Ok(kib * 1024)
+/// Resident memory in octets, now and at most.
+fn memory(process: &Process) -> anyhow::Result<(u64, u64)> {
+    let status = process.status()?;
+    let kibibytes = status.vmrss.zip(status.vmhwm);
+    let (now, most) = kibibytes.context("the kernel does not say")?;
+    Ok((now * 1024, most * 1024))
 }
 
-/// CPU time of all threads, from `/proc`.
-fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let mut nanoseconds = 0;
-    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
-        let first = text.split_whitespace().next().context("empty schedstat")?;
-        nanoseconds += first.parse::<u64>()?;
-    }
-    ensure!(nanoseconds > 0, "no CPU time");
-    Ok(Duration::from_nanos(nanoseconds).as_secs_f64())
+/// CPU time of all threads, also of those that have ended.
+#[expect(clippy::cast_precision_loss, reason = "a number of hundredths")]
+fn cpu_seconds(process: &Process) -> anyhow::Result<f64> {
+    let stat = process.stat()?;
+    let ticks = (stat.utime + stat.stime) as f64;
+    Ok(ticks / procfs::ticks_per_second() as f64)
 }

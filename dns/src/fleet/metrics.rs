@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
+use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
@@ -57,6 +58,7 @@ pub fn collectors() -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
         Box::new(query_counters()?),
         Box::new(Counters::new()?),
         Box::new(Series::new()?),
+        Box::new(ProcessCollector::for_self()),
     ])
 }
 
@@ -74,6 +76,7 @@ impl Metrics {
         let build = build.const_label("version", version);
         let build = add.registered(IntGauge::with_opts(build)?)?;
         build.set(1);
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
             build,
             epoch: add.gauge("epoch", "Epoch of the state that is served")?,
