@@ -23,6 +23,25 @@ pub(crate) const TXT: u16 = 16;
 pub(crate) const AAAA: u16 = 28;
 pub(crate) const DS: u16 = 43;
 
+/// Questions that are answered without anything special, in the zones of
+/// [`node`].
+pub(crate) const ORDINARY: [(&str, u16); 14] = [
+    ("static.example.com.", A),
+    ("static.example.com.", MX),
+    ("www.example.com.", A),
+    ("www.example.com.", AAAA),
+    ("country.example.com.", A),
+    ("multi.example.com.", A),
+    ("mail.example.com.", MX),
+    ("x.wild.example.com.", A),
+    ("any.policy.example.com.", A),
+    ("missing.example.com.", A),
+    ("a.b.c.missing.example.com.", A),
+    ("medium.example.com.", TXT),
+    ("big.example.com.", TXT),
+    ("example.org.", A),
+];
+
 pub(crate) fn name(text: &str) -> OwnerName {
     text.parse().unwrap()
 }
