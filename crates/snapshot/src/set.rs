@@ -401,6 +401,34 @@ mod tests {
         assert_eq!(set.digest(), Digest::of(&all));
     }
 
+    /// Names that differ only in kind or namespace, with contents of every
+    /// length from none on, and a large one.
+    fn varied() -> Vec<(ResourceName, Vec<u8>)> {
+        let mut all = Vec::new();
+        for kind in ResourceKind::ALL {
+            for n in 0..50_u8 {
+                for namespace in ["shop", "shop-eu"] {
+                    let name = ResourceName::new(kind, namespace, format!("n{n}"));
+                    all.push((name, vec![n; usize::from(n)]));
+                }
+            }
+        }
+        let large = ResourceName::new(ResourceKind::RecordSet, "shop", "large");
+        all.push((large, vec![7; 300_000]));
+        all
+    }
+
+    /// Operators and nodes of different versions have to agree on it.
+    #[test]
+    fn digest_stays_what_it_was() {
+        let set: ResourceSet = varied().into_iter().collect();
+        let digest = set.digest().to_string();
+        assert_eq!(
+            digest,
+            "4f80f136236b077ff3932b46ad0b9a0459f1239ee8e1b5a4c10cf23aaac92489"
+        );
+    }
+
     #[test]
     fn of_equal_names_the_last_is_kept() {
         let set: ResourceSet = [3, 1, 3]
