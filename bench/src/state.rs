@@ -7,7 +7,8 @@ use watershed_policy::Policy;
 use watershed_proto::encode;
 use watershed_snapshot::{
     Content, Held, OwnerName, Placed, PolicyVersion, Records, Resource, ResourceKind, ResourceName,
-    ResourceSet, RrSet, SnapshotId, Term, VersionBinding, ZoneHead, record_type,
+    ResourceSet, ResourceSetBuilder, RrSet, SnapshotId, Term, VersionBinding, ZoneHead,
+    record_type,
 };
 
 use crate::works;
@@ -41,8 +42,8 @@ pub fn name_of(record: usize) -> String {
 
 fn resources(records: usize, policies: usize) -> anyhow::Result<ResourceSet> {
     let apex: OwnerName = "example.com".parse()?;
-    let mut set = ResourceSet::new();
-    let mut put = |name: ResourceName, resource: Resource| set.put(name, encode(&resource));
+    let mut set = ResourceSetBuilder::new();
+    let mut put = |name: ResourceName, resource| set.put(name.borrowed(), &encode(&resource));
     let zone = ResourceName::new(ResourceKind::HostedZone, "shop", "example-com");
     put(zone, Resource::Zone(head(&apex)?));
     let mut versions = Vec::new();
@@ -72,7 +73,7 @@ fn resources(records: usize, policies: usize) -> anyhow::Result<ResourceSet> {
         };
         put(name, Resource::Records(records));
     }
-    Ok(set)
+    Ok(set.build())
 }
 
 fn head(apex: &OwnerName) -> anyhow::Result<ZoneHead> {

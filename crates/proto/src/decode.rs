@@ -17,13 +17,13 @@ use watershed_snapshot::{
 use crate::error::DecodeError;
 use crate::fleet_v1 as wire;
 
-/// Reads the resource `name`. Fields that this program does not know are
+/// Reads a resource of that kind. Fields that this program does not know are
 /// left out of account, as the formats of resources allow; kinds of content
 /// that it does not know are refused.
 ///
 /// # Errors
 /// The first part that cannot be read, or all faults of a policy document.
-pub fn decode(name: &ResourceName, octets: &[u8]) -> Result<Resource, DecodeError> {
+pub fn decode(kind: ResourceKind, octets: &[u8]) -> Result<Resource, DecodeError> {
     let resource = wire::Resource::decode(octets)
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let content = resource.content.ok_or(DecodeError::UnknownContent)?;
@@ -37,9 +37,8 @@ pub fn decode(name: &ResourceName, octets: &[u8]) -> Result<Resource, DecodeErro
             Resource::Check(Arc::new(health_check::read(check)?))
         }
     };
-    let fits = resource.is_of(name.kind());
-    fits.then_some(resource)
-        .ok_or(DecodeError::WrongKind(name.kind()))
+    let fits = resource.is_of(kind);
+    fits.then_some(resource).ok_or(DecodeError::WrongKind(kind))
 }
 
 /// A part that cannot be read.

@@ -41,7 +41,7 @@ pub use resource::{
     VersionBinding, ZoneHead,
 };
 pub use rrset::{RrSet, record_type};
-pub use set::{BUCKETS, Delta, Encoded, ResourceSet};
+pub use set::{BUCKETS, Delta, ResourceSet, ResourceSetBuilder};
 pub use snapshot::Snapshot;
 pub use targets::addresses;
 pub use zone::{NameHash, Zone, ZoneBuilder, ZoneError};

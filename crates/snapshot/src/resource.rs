@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -66,11 +65,14 @@ impl fmt::Display for ResourceKind {
 /// [`ResourceKind::ZoneRecords`] has the name of its `HostedZone`.
 ///
 /// The order is that of kind, namespace and name. A node has a hundred
-/// thousand of these in several places, so clones share one text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ResourceName {
-    text: Arc<str>,
+/// thousand of these in several places, so clones share one text; where it
+/// lies in something larger, as in a [`ResourceSet`](crate::ResourceSet), it
+/// is borrowed as `ResourceName<&str>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ResourceName<T = Arc<str>> {
     kind: ResourceKind,
+    /// Namespace and name, with a slash between them.
+    text: T,
 }
 
 /// Why a text is not the name of a resource.
@@ -88,56 +90,100 @@ impl ResourceName {
     /// The resource that the object `namespace`/`name` gives.
     /// Neither word has a slash in it, as no name in Kubernetes has.
     pub fn new(kind: ResourceKind, namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
-        let text = [kind.as_str(), namespace.as_ref(), name.as_ref()].join("/");
+        let text = [namespace.as_ref(), name.as_ref()].join("/");
         Self {
-            text: text.into(),
             kind,
+            text: text.into(),
         }
     }
+}
 
+impl<'t> ResourceName<&'t str> {
+    /// The name that has this kind, and these words after it in the text form.
+    pub(crate) fn of_words(kind: ResourceKind, words: &'t str) -> Self {
+        Self { kind, text: words }
+    }
+}
+
+impl<T> ResourceName<T> {
     /// What kind of object it is.
     pub fn kind(&self) -> ResourceKind {
         self.kind
     }
+}
 
+impl<T: AsRef<str>> ResourceName<T> {
     /// Namespace of the object.
     pub fn namespace(&self) -> &str {
-        self.words().0
+        self.split().0
     }
 
     /// Name of the object.
     pub fn name(&self) -> &str {
-        self.words().1
+        self.split().1
     }
 
-    fn words(&self) -> (&str, &str) {
-        let words = &self.text[self.kind.as_str().len() + 1..];
+    fn split(&self) -> (&str, &str) {
+        let words = self.words();
         words.split_once('/').unwrap_or((words, ""))
     }
 
-    /// The text form.
-    pub fn as_str(&self) -> &str {
-        &self.text
+    /// The text form without the kind.
+    pub(crate) fn words(&self) -> &str {
+        self.text.as_ref()
+    }
+
+    /// The text form, in pieces.
+    pub(crate) fn pieces(&self) -> [&str; 3] {
+        [self.kind.as_str(), "/", self.words()]
+    }
+
+    /// The same name, with the text of this one.
+    pub fn borrowed(&self) -> ResourceName<&str> {
+        ResourceName::of_words(self.kind, self.words())
+    }
+
+    /// The same name, with a text of its own that its clones share.
+    pub fn to_shared(&self) -> ResourceName {
+        ResourceName {
+            kind: self.kind,
+            text: self.words().into(),
+        }
     }
 }
 
-impl Hash for ResourceName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // The text says all.
-        self.text.hash(state);
-    }
-}
-
-impl Ord for ResourceName {
+impl<T: AsRef<str> + Eq> Ord for ResourceName<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         let kinds = self.kind.cmp(&other.kind);
-        kinds.then_with(|| self.words().cmp(&other.words()))
+        kinds.then_with(|| self.split().cmp(&other.split()))
     }
 }
 
-impl PartialOrd for ResourceName {
+impl<T: AsRef<str> + Eq> PartialOrd for ResourceName<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+impl<'t> TryFrom<&'t str> for ResourceName<&'t str> {
+    type Error = ResourceNameError;
+
+    /// Reads the text form.
+    fn try_from(text: &'t str) -> Result<Self, ResourceNameError> {
+        // Names come from peers and go to logs, so they are shown escaped.
+        let shown = || text.escape_debug().take(300).collect::<String>();
+        let malformed = || ResourceNameError::Malformed(shown());
+        let (kind, words) = text.split_once('/').ok_or_else(malformed)?;
+        let (namespace, name) = words.split_once('/').ok_or_else(malformed)?;
+        if [namespace, name].contains(&"")
+            || name.contains('/')
+            || text.chars().any(char::is_control)
+        {
+            return Err(malformed());
+        }
+        let known = ResourceKind::ALL.into_iter().find(|k| k.as_str() == kind);
+        let kind = known.ok_or_else(|| ResourceNameError::UnknownKind(shown()))?;
+        Ok(Self::of_words(kind, words))
     }
 }
 
@@ -145,33 +191,19 @@ impl FromStr for ResourceName {
     type Err = ResourceNameError;
 
     fn from_str(text: &str) -> Result<Self, ResourceNameError> {
-        // Names come from peers and go to logs, so they are shown escaped.
-        let shown = || text.escape_debug().take(300).collect::<String>();
-        let mut parts = text.split('/');
-        let (Some(kind), Some(namespace), Some(name), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(ResourceNameError::Malformed(shown()));
-        };
-        if [namespace, name].iter().any(|part| part.is_empty())
-            || text.chars().any(char::is_control)
-        {
-            return Err(ResourceNameError::Malformed(shown()));
-        }
-        let known = ResourceKind::ALL.into_iter().find(|k| k.as_str() == kind);
-        let kind = known.ok_or_else(|| ResourceNameError::UnknownKind(shown()))?;
-        let text = text.into();
-        Ok(Self { text, kind })
+        ResourceName::<&str>::try_from(text).map(|name| name.to_shared())
     }
 }
 
-impl fmt::Display for ResourceName {
+impl<T: AsRef<str>> fmt::Display for ResourceName<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        self.pieces()
+            .into_iter()
+            .try_for_each(|piece| f.write_str(piece))
     }
 }
 
-impl fmt::Debug for ResourceName {
+impl<T: AsRef<str>> fmt::Debug for ResourceName<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }

@@ -8,8 +8,7 @@ use std::thread;
 
 use watershed_proto::{decode, format_needed};
 use watershed_snapshot::{
-    Assembled, Digest, Encoded, Fault, Held, Resource, ResourceKind, ResourceName, ResourceSet,
-    Snapshot,
+    Assembled, Digest, Fault, Held, Resource, ResourceKind, ResourceName, ResourceSet, Snapshot,
 };
 
 use super::incoming::Complete;
@@ -97,15 +96,17 @@ impl Builder {
             offer,
             assembled,
             before,
-            resources,
             changes,
         } = complete;
+        // Of several changes of one resource the last one holds.
+        let changes: BTreeMap<_, _> = changes.into_iter().collect();
+        let mut resources = before.clone();
+        let list = changes.iter();
+        resources.change(list.map(|(name, content)| (name.borrowed(), content.as_deref())));
         let found = resources.digest();
         if found != offer.digest {
             return Err(Unusable::Digest { found });
         }
-        // Of several changes of one resource the last one holds.
-        let changes: BTreeMap<_, _> = changes.into_iter().collect();
         let refusals = self.refusals(changes.keys());
         if !refusals.is_empty() {
             return Err(Unusable::Resources(refusals));
@@ -114,7 +115,7 @@ impl Builder {
         let asked = SelfTest::questions(&changes);
         let assembled = assembled.apply(changes, &|name| {
             // What is served could be read when it was built.
-            self.decode_one(name, before.get(name)?.bytes()).ok()
+            self.decode_one(name.kind(), before.get(name)?).ok()
         });
         let assembled = assembled.map_err(Unusable::Resources)?;
         let faults = self.self_test.run(assembled.snapshot(), asked);
@@ -134,22 +135,16 @@ impl Builder {
     /// as a whole: that would stay the size of the process. One thread decodes
     /// while another assembles: how soon a node answers hangs on it.
     pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
-        let (records, others): (Vec<_>, Vec<_>) =
-            resources.iter().partition(|(name, _)| match name.kind() {
-                ResourceKind::ZoneRecords
-                | ResourceKind::RecordSet
-                | ResourceKind::PolicyRecord => true,
-                ResourceKind::HostedZone
-                | ResourceKind::TrafficPolicyVersion
-                | ResourceKind::HealthCheck => false,
-            });
         // Records refer to the others, not to each other.
-        let heads = self.decode_all(&others)?;
-        let parts = records.chunks(PART);
+        let all = || resources.iter();
+        let heads = all().filter(|(name, _)| !is_in_zone(name.kind()));
+        let heads = self.decode_all(heads)?;
+        let expected = resources.len() - heads.len();
+        let records = all().filter(|(name, _)| is_in_zone(name.kind()));
         let assembled = thread::scope(|scope| {
             let (sender, decoded) = mpsc::sync_channel(AHEAD);
-            let decoding = scope.spawn(move || self.decode_parts(parts, &sender));
-            let assembled = Assembled::of(heads, records.len(), decoded);
+            let decoding = scope.spawn(move || self.decode_parts(records, &sender));
+            let assembled = Assembled::of(heads, expected, decoded);
             match decoding.join() {
                 Ok(faults) => faults.and(assembled),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -174,41 +169,42 @@ impl Builder {
         changes: impl IntoIterator<Item = (ResourceName, Option<Arc<[u8]>>)>,
     ) -> Result<Vec<(ResourceName, Option<Resource>)>, Vec<Fault>> {
         collect(changes.into_iter().map(|(name, content)| {
-            let content = content.map(|content| self.decode_one(&name, &content));
+            let content = content.map(|content| self.decode_one(name.kind(), &content));
             let resource = content.transpose().map_err(|message| fault(&name, message));
             Ok((name, resource?))
         }))
     }
 
     /// The same of what is there.
-    fn decode_all(
+    fn decode_all<'r>(
         &self,
-        resources: &[(&ResourceName, &Encoded)],
+        resources: impl Iterator<Item = (ResourceName<&'r str>, &'r [u8])>,
     ) -> Result<Vec<(ResourceName, Resource)>, Vec<Fault>> {
-        collect(resources.iter().map(|&(name, encoded)| {
-            let resource = self.decode_one(name, encoded.bytes());
-            let resource = resource.map_err(|message| fault(name, message));
-            Ok((name.clone(), resource?))
+        collect(resources.map(|(name, content)| {
+            let name = name.to_shared();
+            let resource = self.decode_one(name.kind(), content);
+            let resource = resource.map_err(|message| fault(&name, message));
+            Ok((name, resource?))
         }))
     }
 
     /// Decodes one part after the other, until one cannot be.
     fn decode_parts<'r>(
         &self,
-        parts: impl Iterator<Item = &'r [(&'r ResourceName, &'r Encoded)]>,
+        mut resources: impl Iterator<Item = (ResourceName<&'r str>, &'r [u8])>,
         decoded: &SyncSender<Vec<(ResourceName, Resource)>>,
     ) -> Result<(), Vec<Fault>> {
-        for part in parts {
+        loop {
+            let part = self.decode_all(resources.by_ref().take(PART))?;
             // Nobody takes it after a panic, which the other thread has.
-            if decoded.send(self.decode_all(part)?).is_err() {
-                break;
+            if part.is_empty() || decoded.send(part).is_err() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    fn decode_one(&self, name: &ResourceName, content: &[u8]) -> Result<Resource, String> {
-        let resource = decode(name, content).map_err(|error| error.to_string())?;
+    fn decode_one(&self, kind: ResourceKind, content: &[u8]) -> Result<Resource, String> {
+        let resource = decode(kind, content).map_err(|error| error.to_string())?;
         let needed = format_needed(&resource);
         if needed > *self.formats.end() {
             let newest = self.formats.end();
@@ -217,6 +213,16 @@ impl Builder {
             ));
         }
         Ok(resource)
+    }
+}
+
+/// Whether resources of that kind give records of zones.
+fn is_in_zone(kind: ResourceKind) -> bool {
+    match kind {
+        ResourceKind::ZoneRecords | ResourceKind::RecordSet | ResourceKind::PolicyRecord => true,
+        ResourceKind::HostedZone
+        | ResourceKind::TrafficPolicyVersion
+        | ResourceKind::HealthCheck => false,
     }
 }
 

@@ -34,9 +34,8 @@ pub(super) struct Complete {
     /// What the node serves already, and the resources that it is made from.
     pub(super) assembled: Assembled,
     pub(super) before: ResourceSet,
-    /// The resources with the changes applied.
-    pub(super) resources: ResourceSet,
-    /// The changes, in their order; `None` is a removal.
+    /// The changes, in their order; `None` is a removal. They are made when
+    /// all have come: each part has something for every bucket.
     pub(super) changes: Vec<(ResourceName, Option<Arc<[u8]>>)>,
 }
 
@@ -134,14 +133,13 @@ impl Complete {
         Some(Self {
             offer: part.offer,
             assembled,
-            resources: before.clone(),
             before,
             changes: Vec::new(),
         })
     }
 
+    /// Removals first, so that a name that is in both lists ends up put.
     fn add(&mut self, delta: Delta) {
-        self.resources.apply(&delta);
         let Delta { put, remove } = delta;
         let removals = remove.into_iter().map(|name| (name, None));
         self.changes.extend(removals);

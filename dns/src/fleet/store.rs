@@ -9,11 +9,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use thiserror::Error;
-use watershed_snapshot::{Delta, Digest, Held, ResourceName, ResourceSet, SnapshotId, Term};
+use watershed_snapshot::{
+    Digest, Held, ResourceName, ResourceSet, ResourceSetBuilder, SnapshotId, Term,
+};
 
 use super::subscriber::Kept;
 
@@ -120,8 +121,8 @@ impl Store {
         let Some(database) = self.database.take() else {
             return Err(disk(&self.path, &"it cannot be opened"));
         };
-        let delta = self.written.resources.diff(&kept.resources);
-        write(&database, kept, &delta).map_err(|error| disk(&self.path, &error))?;
+        let written = write(&database, kept, &self.written.resources);
+        written.map_err(|error| disk(&self.path, &error))?;
         // Only a handle that has not failed is used again.
         self.database = Some(database);
         self.written = kept.clone();
@@ -233,23 +234,26 @@ fn held(epoch: u64, generation: u64, digest: Digest) -> Held {
     }
 }
 
+/// Each is put from where redb has it, so that nothing is left in memory of
+/// what it takes to read them all.
 fn resources(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
 ) -> Result<ResourceSet, LoadError> {
-    let entries = table.iter()?.map(|entry| {
+    let mut resources = ResourceSetBuilder::new();
+    for entry in table.iter()? {
         let (name, content) = entry?;
-        let parsed: Result<ResourceName, _> = name.value().parse();
-        let parsed = parsed.map_err(|error| LoadError::Content(error.to_string()))?;
-        let content: Arc<[u8]> = content.value().into();
-        Ok((parsed, content))
-    });
-    entries.collect::<Result<ResourceSet, LoadError>>()
+        let name = ResourceName::<&str>::try_from(name.value());
+        let name = name.map_err(|error| LoadError::Content(error.to_string()))?;
+        resources.put(name, content.value());
+    }
+    Ok(resources.build())
 }
 
-/// One transaction, on the disk when this returns.
-fn write(database: &Database, kept: &Kept, delta: &Delta) -> Result<(), redb::Error> {
+/// One transaction, on the disk when this returns. `former` are the resources
+/// that are there.
+fn write(database: &Database, kept: &Kept, former: &ResourceSet) -> Result<(), redb::Error> {
     let writing = database.begin_write()?;
-    write_resources(&writing, delta)?;
+    write_resources(&writing, former, &kept.resources)?;
     let mut numbers = writing.open_table(NUMBERS)?;
     numbers.insert("layout", LAYOUT)?;
     numbers.insert("term", kept.term.0)?;
@@ -264,13 +268,18 @@ fn write(database: &Database, kept: &Kept, delta: &Delta) -> Result<(), redb::Er
     Ok(())
 }
 
-fn write_resources(writing: &WriteTransaction, delta: &Delta) -> Result<(), redb::Error> {
-    let mut resources = writing.open_table(RESOURCES)?;
-    for name in &delta.remove {
-        resources.remove(name.to_string().as_str())?;
-    }
-    for (name, content) in &delta.put {
-        resources.insert(name.to_string().as_str(), &**content)?;
+fn write_resources(
+    writing: &WriteTransaction,
+    former: &ResourceSet,
+    resources: &ResourceSet,
+) -> Result<(), redb::Error> {
+    let mut table = writing.open_table(RESOURCES)?;
+    for (name, content) in former.changes_to(resources) {
+        let name = name.to_string();
+        match content {
+            Some(content) => table.insert(&*name, content)?,
+            None => table.remove(&*name)?,
+        };
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use watershed_health::Checker;
 use watershed_proto::{Hello, Location, Nack, NackReason, NodeMessage, OperatorMessage, StagePart};
 use watershed_snapshot::{
-    Adoption, Fault, Held, ResourceName, ResourceSet, Snapshot, SnapshotId, Term, judge,
+    Adoption, Digest, Fault, Held, ResourceName, ResourceSet, Snapshot, SnapshotId, Term, judge,
 };
 
 use super::build::{Builder, Built, Unusable};
@@ -314,7 +314,7 @@ impl Subscriber {
             let entries = buckets.iter().map(|bucket| resources.entries_of(*bucket));
             entries.flatten()
         });
-        let entries = entries.map(|(name, encoded)| (name.clone(), encoded.hash()));
+        let entries = entries.map(|(name, content)| (name.to_shared(), Digest::of(content)));
         NodeMessage::Holdings(entries.collect())
     }
 
@@ -325,16 +325,16 @@ impl Subscriber {
         let mut room = RECALLED_PART;
         for name in names {
             let resources = self.served.as_ref().map(Built::resources);
-            let Some(encoded) = resources.and_then(|resources| resources.get(name)) else {
+            let Some(content) = resources.and_then(|resources| resources.get(name)) else {
                 continue;
             };
-            if encoded.bytes().len() > room {
+            if content.len() > room {
                 parts.push(Vec::new());
                 room = RECALLED_PART;
             }
-            room = room.saturating_sub(encoded.bytes().len());
+            room = room.saturating_sub(content.len());
             if let Some(part) = parts.last_mut() {
-                part.push((name.clone(), Arc::clone(encoded.bytes())));
+                part.push((name.clone(), content.into()));
             }
         }
         let messages = parts.into_iter().map(NodeMessage::Recalled);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use watershed_dns::fleet::{Builder, Effect, Kept, Subscriber};
 use watershed_proto::{NackReason, NodeMessage, OperatorMessage, StagePart};
-use watershed_snapshot::{Held, ResourceKind, ResourceSet, Term};
+use watershed_snapshot::{Digest, Held, ResourceKind, ResourceSet, Term};
 
 use crate::support::content::{
     Resources, address, assembled, edition, encoded, held, id, identity, name, oversized, parts,
@@ -116,6 +116,32 @@ fn a_difference_is_enough_and_may_come_in_parts() {
 }
 
 #[test]
+fn the_last_change_of_a_resource_counts() {
+    let mut node = connected();
+    let first = serve(&mut node, 1, &edition(1));
+    let to = encoded(&edition(2));
+    let whole = first.diff(&to);
+    let names: Vec<_> = whole.put.iter().map(|(name, _)| name.clone()).collect();
+    let garbled = names.iter().map(|name| (name.clone(), [0xFF].into()));
+    let (offer, base) = (held(1, 2, &to), Some(first.digest()));
+    let deltas = [
+        (garbled.collect(), Vec::new()),
+        (Vec::new(), names.clone()),
+        (whole.put, [names, whole.remove].concat()),
+    ];
+    let parts = (0..).zip(deltas).map(|(part, (put, remove))| StagePart {
+        offer,
+        term: Term(1),
+        base,
+        part,
+        parts: 3,
+        delta: Arc::new(watershed_snapshot::Delta { put, remove }),
+    });
+    let effects = stage_all(&mut node, parts.collect());
+    assert_eq!(said(effects), NodeMessage::Staged(offer));
+}
+
+#[test]
 fn what_is_removed_is_gone() {
     let mut node = connected();
     let mut both = edition(1);
@@ -205,8 +231,8 @@ fn a_result_with_another_digest_is_refused() {
 fn all_resources_at_fault_are_named_at_once() {
     let mut node = connected();
     let mut to = encoded(&vec![zone("example.com", 1)]);
-    to.put(record("garbled"), vec![0xFF; 9]);
-    to.put(record("empty"), Vec::new());
+    to.put(&record("garbled"), &[0xFF; 9]);
+    to.put(&record("empty"), &[]);
     let offer = held(1, 1, &to);
     let NodeMessage::Nack(nack) = stage(&mut node, offer, &to) else {
         panic!("garbled octets were taken");
@@ -421,17 +447,18 @@ fn the_node_tells_what_it_holds() {
     let hello = node.connect();
     assert_eq!(hello.held, Some(held(1, 1, &to)));
     assert_eq!(*hello.bucket_digests.unwrap(), to.bucket_digests());
-    let (www, encoded) = to.iter().find(|(name, _)| **name == record("www")).unwrap();
-    let bucket = ResourceSet::bucket_of(www);
+    let www = record("www");
+    let content = to.get(&www).unwrap();
+    let bucket = ResourceSet::bucket_of(&www);
     let holdings = said(node.handle(OperatorMessage::Inquire(vec![bucket])));
     let NodeMessage::Holdings(holdings) = holdings else {
         panic!("{holdings:?}");
     };
-    assert!(holdings.contains(&(www.clone(), encoded.hash())));
+    assert!(holdings.contains(&(www.clone(), Digest::of(content))));
     assert_eq!(holdings.len(), to.entries_of(bucket).count());
     let names = vec![www.clone(), record("unknown")];
     let recalled = said(node.handle(OperatorMessage::Recall(names)));
-    let expected = vec![(www.clone(), Arc::clone(encoded.bytes()))];
+    let expected = vec![(www, content.into())];
     assert_eq!(recalled, NodeMessage::Recalled(expected));
     let unknown = OperatorMessage::Recall(vec![record("unknown")]);
     assert_eq!(
@@ -462,7 +489,7 @@ fn a_node_goes_on_with_what_was_kept() {
 #[test]
 fn what_was_kept_and_cannot_be_read_is_told() {
     let mut resources = encoded(&edition(3));
-    resources.put(record("garbled"), vec![0xFF; 9]);
+    resources.put(&record("garbled"), &[0xFF; 9]);
     let kept = Kept {
         held: Some(held(1, 3, &resources)),
         resources,

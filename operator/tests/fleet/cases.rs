@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use watershed_operator::fleet::Cause;
 use watershed_proto::{Location, NEWEST_FORMAT};
-use watershed_snapshot::{SnapshotId, Term};
+use watershed_snapshot::{Digest, SnapshotId, Term};
 
 use crate::content::{put, put_in_format, put_zone, record_name, remove, zone};
 use crate::world::{Fate, World, node_name};
@@ -29,7 +29,7 @@ fn edit(world: &mut World, record: u8, edition: u8) {
 fn with_desired(world: &World, record: u8) -> Vec<usize> {
     let desired = world.desired_set();
     let name = record_name(record);
-    let form = desired.get(&name).map(watershed_snapshot::Encoded::hash);
+    let form = desired.get(&name).map(Digest::of);
     (0..world.nodes.len())
         .filter(|node| form.is_some() && world.form(*node, &name) == form)
         .collect()

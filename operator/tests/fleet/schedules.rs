@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use watershed_snapshot::Digest;
 
 use crate::content::{put, put_in_format, put_zone, record_name, remove};
 use crate::world::{Fate, World};
@@ -200,8 +201,12 @@ fn a_refusal_concerns_nothing_else(world: &World, refusing: usize) -> bool {
     let refused = record_name(REFUSED);
     let others = (0..NODES).filter(|node| *node != refusing);
     let served = |node: usize| {
-        let mut all = desired.iter().filter(|(name, _)| **name != refused);
-        all.all(|(name, encoded)| world.form(node, name) == Some(encoded.hash()))
+        let mut all = desired
+            .iter()
+            .map(|(name, content)| (name.to_shared(), content));
+        all.all(|(name, content)| {
+            name == refused || world.form(node, &name) == Some(Digest::of(content))
+        })
     };
     let view = world.view(0);
     let Some(seen) = view.nodes.get(refusing) else {

@@ -537,15 +537,13 @@ impl World {
     /// The content of a resource, as the node serves it.
     pub(crate) fn form(&self, node: usize, name: &ResourceName) -> Option<Digest> {
         let (_, resources) = self.serving(node)?;
-        resources.get(name).map(watershed_snapshot::Encoded::hash)
+        resources.get(name).map(Digest::of)
     }
 
     pub(crate) fn desired_set(&self) -> ResourceSet {
-        let mut set = ResourceSet::new();
-        for (name, content) in &self.desired {
-            set.put(name.clone(), content.bytes.clone());
-        }
-        set
+        let desired = self.desired.iter();
+        let desired = desired.map(|(name, content)| (name.borrowed(), &content.bytes));
+        desired.collect()
     }
 
     // Whole runs.

@@ -7,20 +7,18 @@ use prost::Message as _;
 use watershed_policy::{RuleKind, Selector};
 use watershed_proto::fleet_v1 as wire;
 use watershed_proto::{DecodeError, NEWEST_FORMAT, OLDEST_FORMAT, decode, encode, format_needed};
-use watershed_snapshot::{
-    Content, Placed, PolicyVersion, Records, Resource, ResourceKind, ResourceName, RrSet,
-};
+use watershed_snapshot::{Content, Placed, PolicyVersion, Records, Resource, ResourceKind, RrSet};
 
-use crate::support::{build, documents, name_for, resources};
+use crate::support::{build, documents, kind_of, resources};
 
 proptest! {
     #[test]
     fn a_resource_survives_the_way(resource in resources()) {
-        let name = name_for(&resource);
+        let kind = kind_of(&resource);
         let octets = encode(&resource);
-        prop_assert_eq!(decode(&name, &octets), Ok(resource.clone()));
+        prop_assert_eq!(decode(kind, &octets), Ok(resource.clone()));
         // Equal resources are equal octets, or digests would differ.
-        prop_assert_eq!(encode(&decode(&name, &octets).unwrap()), octets);
+        prop_assert_eq!(encode(&decode(kind, &octets).unwrap()), octets);
         let format = format_needed(&resource);
         prop_assert!((OLDEST_FORMAT..=NEWEST_FORMAT).contains(&format));
     }
@@ -62,7 +60,7 @@ proptest! {
         let mut octets = encode(&resource);
         // Field 1000 of wire type 0 with the value 7.
         octets.extend([0xc0, 0x3e, 7]);
-        prop_assert_eq!(decode(&name_for(&resource), &octets), Ok(resource));
+        prop_assert_eq!(decode(kind_of(&resource), &octets), Ok(resource));
     }
 }
 
@@ -172,8 +170,7 @@ fn resource(content: wire::resource::Content) -> Vec<u8> {
 
 /// What decoding says of a resource of that kind.
 fn refusal(kind: ResourceKind, octets: &[u8]) -> String {
-    let name = ResourceName::new(kind, "shop", "any");
-    decode(&name, octets).unwrap_err().to_string()
+    decode(kind, octets).unwrap_err().to_string()
 }
 
 fn refused_records(records: wire::Records) -> String {
@@ -290,8 +287,7 @@ fn health_checks_are_refused_by_name_of_the_part() {
         ..wire::HealthCheck::default()
     };
     let octets = |check| resource(wire::resource::Content::HealthCheck(check));
-    let name = ResourceName::new(ResourceKind::HealthCheck, "shop", "any");
-    assert!(decode(&name, &octets(sound())).is_ok());
+    assert!(decode(ResourceKind::HealthCheck, &octets(sound())).is_ok());
     let broken = |change: &dyn Fn(&mut wire::HealthCheck)| {
         let mut check = sound();
         change(&mut check);
@@ -368,18 +364,12 @@ fn content_of_another_kind_is_refused() {
     };
     let octets = resource(wire::resource::Content::Records(zone));
     assert_eq!(
-        decode(
-            &ResourceName::new(ResourceKind::HostedZone, "shop", "any"),
-            &octets
-        ),
+        decode(ResourceKind::HostedZone, &octets),
         Err(DecodeError::WrongKind(ResourceKind::HostedZone))
     );
     // Nothing, and a content of field 9.
     for octets in [&[][..], &[0x4a, 0]] {
-        let refused = decode(
-            &ResourceName::new(ResourceKind::RecordSet, "a", "b"),
-            octets,
-        );
+        let refused = decode(ResourceKind::RecordSet, octets);
         assert_eq!(refused, Err(DecodeError::UnknownContent));
     }
     assert!(refusal(ResourceKind::RecordSet, &[0xff]).starts_with("the content is not a resource"));

@@ -23,14 +23,13 @@ const TXT: u16 = 16;
 const AAAA: u16 = 28;
 
 /// A name that goes with the resource.
-pub(crate) fn name_for(resource: &Resource) -> ResourceName {
-    let kind = match resource {
+pub(crate) fn kind_of(resource: &Resource) -> ResourceKind {
+    match resource {
         Resource::Zone(_) => ResourceKind::HostedZone,
         Resource::Records(_) => ResourceKind::RecordSet,
         Resource::Version(_) => ResourceKind::TrafficPolicyVersion,
         Resource::Check(_) => ResourceKind::HealthCheck,
-    };
-    ResourceName::new(kind, "shop", "any")
+    }
 }
 
 pub(crate) fn names() -> impl Strategy<Value = ResourceName> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::{Nack, NackReason, NodeMessage, OperatorMessage};
-use watershed_snapshot::{Digest, Encoded, Fault, Held, ResourceName, ResourceSet};
+use watershed_snapshot::{Digest, Fault, Held, ResourceName, ResourceSet};
 
 use super::node::{Knowledge, Rejection, Work};
 use super::offer::OfferState;
@@ -193,7 +193,7 @@ impl Publisher {
         let offered = self.offers.set_of(offer).cloned().unwrap_or_default();
         let (mut quarantined, mut own) = (Vec::new(), Vec::new());
         for fault in faults {
-            let Some(form) = offered.get(&fault.resource).map(Encoded::hash) else {
+            let Some(form) = offered.get(&fault.resource).map(Digest::of) else {
                 continue;
             };
             let refused = (fault.resource.clone(), form, fault.message.clone());
@@ -239,10 +239,11 @@ impl Publisher {
             .form_of(resource)
             .filter(|bytes| Digest::of(bytes) != form);
         let fallback = match acked {
-            Some(acked) if acked.hash() == form && serves.is_none() => return false,
-            Some(acked) if acked.hash() != form => Some(Arc::clone(acked.bytes())),
-            _ => serves.cloned(),
+            Some(acked) if Digest::of(acked) == form && serves.is_none() => return false,
+            Some(acked) if Digest::of(acked) != form => Some(acked),
+            _ => serves,
         };
+        let fallback = fallback.map(Arc::from);
         let forgotten = fallback.is_none() && node.holds_other_than(resource, form);
         let stream = node.stream();
         let who = (name, boot, fault.message.as_str());

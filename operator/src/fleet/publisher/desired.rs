@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use watershed_proto::OLDEST_FORMAT;
 use watershed_snapshot::{
-    Content as Placement, Digest, Encoded, Resource, ResourceName, ResourceSet,
+    Content as Placement, Digest, Resource, ResourceKind, ResourceName, ResourceSet,
 };
 
 use crate::fleet::NodeName;
@@ -67,7 +67,11 @@ impl Desired {
     }
 
     /// Whether `set` has `name` as desired.
-    pub(super) fn is_form_in(&self, name: &ResourceName, set: &ResourceSet) -> bool {
+    pub(super) fn is_form_in<T: AsRef<str>>(
+        &self,
+        name: &ResourceName<T>,
+        set: &ResourceSet,
+    ) -> bool {
         let desired = self.set.get(name);
         desired.is_some() && desired == set.get(name)
     }
@@ -79,7 +83,7 @@ impl Desired {
 
     /// The form of `name` that is to be published.
     pub(super) fn target_form(&self, name: &ResourceName) -> Option<Digest> {
-        self.target.get(name).map(Encoded::hash)
+        self.target.get(name).map(Digest::of)
     }
 
     pub(super) fn refused(&self) -> &BTreeMap<ResourceName, Refusal> {
@@ -98,10 +102,7 @@ impl Desired {
     ) -> Vec<ResourceName> {
         self.known = true;
         self.format_of_target = OnceLock::new();
-        let renewed: Vec<ResourceName> = changes
-            .into_iter()
-            .filter_map(|(name, content)| self.put(&name, content).then_some(name))
-            .collect();
+        let renewed = self.put(changes);
         if renewed.iter().any(|name| self.refused.contains_key(name)) {
             self.lift(acked);
         }
@@ -109,23 +110,46 @@ impl Desired {
         renewed
     }
 
-    fn put(&mut self, name: &ResourceName, content: Option<Content>) -> bool {
+    /// Makes the changes to what is desired, all at once. Gives the names whose
+    /// content is another than before, once for each time.
+    fn put(&mut self, changes: Vec<(ResourceName, Option<Content>)>) -> Vec<ResourceName> {
+        let mut renewed = Vec::new();
+        let mut moved: HashMap<ResourceName, Option<Arc<[u8]>>> = HashMap::new();
+        for (name, content) in changes {
+            self.note(&name, content.as_ref());
+            let bytes = content.map(|content| content.bytes);
+            let former = match moved.get(&name) {
+                Some(bytes) => bytes.as_deref(),
+                None => self.set.get(&name),
+            };
+            if former != bytes.as_deref() {
+                renewed.push(name.clone());
+                moved.insert(name, bytes);
+            }
+        }
+        let moved = moved.iter();
+        let moved = moved.map(|(name, bytes)| (name.borrowed(), bytes.as_deref()));
+        self.set.change(moved);
+        renewed
+    }
+
+    /// Notes what a resource binds and the format that it needs.
+    fn note(&mut self, name: &ResourceName, content: Option<&Content>) {
         if let Some(format) = self.newer.remove(name) {
             self.former.insert(name.clone(), format);
         }
         self.unbind(name);
         let Some(Content { bytes, format }) = content else {
-            return self.set.remove(name);
+            return;
         };
-        self.bind(name, &bytes);
-        if format > OLDEST_FORMAT {
-            self.newer.insert(name.clone(), format);
+        self.bind(name, bytes);
+        if *format > OLDEST_FORMAT {
+            self.newer.insert(name.clone(), *format);
         }
-        self.set.put(name.clone(), bytes)
     }
 
     fn bind(&mut self, name: &ResourceName, bytes: &[u8]) {
-        let versions = versions_bound(name, bytes);
+        let versions = versions_bound(name.kind(), bytes);
         for version in &versions {
             let binders = self.binders.entry(version.clone()).or_default();
             binders.insert(name.clone());
@@ -176,8 +200,8 @@ impl Desired {
             let usable = fallback.filter(|bytes| !refusal.forms.contains(&Digest::of(bytes)));
             refusal.fallback = usable;
         }
-        if let Some(encoded) = self.set.get(name) {
-            refusal.forms.insert(encoded.hash());
+        if let Some(content) = self.set.get(name) {
+            refusal.forms.insert(Digest::of(content));
         }
         self.refresh(std::slice::from_ref(name), acked);
     }
@@ -263,16 +287,16 @@ impl Desired {
     }
 
     /// The form of `name` to publish.
-    fn form(&self, name: &ResourceName, acked: &ResourceSet) -> Option<Arc<[u8]>> {
+    fn form<'s>(&'s self, name: &ResourceName, acked: &'s ResourceSet) -> Option<&'s [u8]> {
         let desired = self.set.get(name)?;
         if let Some(refusal) = self.refused.get(name) {
-            return refusal.fallback.clone();
+            return refusal.fallback.as_deref();
         }
         let format = self.newer.get(name).copied().unwrap_or(OLDEST_FORMAT);
         if self.holds_back(name, format, acked) || self.waits(name, acked) {
-            return acked.get(name).map(|encoded| Arc::clone(encoded.bytes()));
+            return acked.get(name);
         }
-        Some(Arc::clone(desired.bytes()))
+        Some(desired)
     }
 
     /// Whether a resource binds a version that is desired and is not published
@@ -295,11 +319,12 @@ impl Desired {
     fn refresh(&mut self, names: &[ResourceName], acked: &ResourceSet) {
         self.format_of_target = OnceLock::new();
         let dependants = self.dependants(names.iter());
-        for name in names.iter().chain(&dependants) {
-            match self.form(name, acked) {
-                Some(bytes) => self.target.put(name.clone(), bytes),
-                None => self.target.remove(name),
-            };
+        let names = names.iter().chain(&dependants);
+        let mut target = self.target.clone();
+        let forms = names.clone();
+        target.change(forms.map(|name| (name.borrowed(), self.form(name, acked))));
+        self.target = target;
+        for name in names {
             if self.is_desired(name) && !self.is_carried(name) {
                 self.uncarried.insert(name.clone());
             } else {
@@ -316,24 +341,21 @@ impl Desired {
         let uncarried = self.uncarried.iter();
         let needed: BTreeSet<ResourceName> = uncarried
             .filter_map(|name| Some((name, self.form(name, acked)?)))
-            .flat_map(|(name, bytes)| versions_bound(name, &bytes))
+            .flat_map(|(name, bytes)| versions_bound(name.kind(), bytes))
             .filter(|version| self.set.get(version).is_none())
             .collect();
-        for name in std::mem::take(&mut self.kept).difference(&needed) {
-            self.target.remove(name);
-        }
-        for name in &needed {
-            if let Some(encoded) = acked.get(name) {
-                self.target.put(name.clone(), Arc::clone(encoded.bytes()));
-            }
-        }
+        let gone = self.kept.difference(&needed);
+        let gone = gone.map(|name| (name.borrowed(), None));
+        let kept = needed.iter();
+        let kept = kept.filter_map(|name| Some((name.borrowed(), Some(acked.get(name)?))));
+        self.target.change(gone.chain(kept));
         self.kept = needed;
     }
 }
 
 /// The versions that an encoded resource binds; none when it cannot be read.
-pub(super) fn versions_bound(name: &ResourceName, bytes: &[u8]) -> Vec<ResourceName> {
-    let Ok(Resource::Records(records)) = watershed_proto::decode(name, bytes) else {
+pub(super) fn versions_bound(kind: ResourceKind, bytes: &[u8]) -> Vec<ResourceName> {
+    let Ok(Resource::Records(records)) = watershed_proto::decode(kind, bytes) else {
         return Vec::new();
     };
     let versions = records.placed.into_iter().filter_map(|placed| {
@@ -344,4 +366,44 @@ pub(super) fn versions_bound(name: &ResourceName, bytes: &[u8]) -> Vec<ResourceN
         }
     });
     versions.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(name: &str, content: Option<u8>) -> (ResourceName, Option<Content>) {
+        let content = content.map(|octet| Content {
+            bytes: [octet].into(),
+            format: OLDEST_FORMAT,
+        });
+        (named(name), content)
+    }
+
+    fn named(name: &str) -> ResourceName {
+        ResourceName::new(ResourceKind::RecordSet, "shop", name)
+    }
+
+    #[test]
+    fn changes_of_one_name_follow_each_other() {
+        let (mut desired, nothing) = (Desired::new(OLDEST_FORMAT), ResourceSet::new());
+        desired.change(vec![change("a", Some(1)), change("b", Some(1))], &nothing);
+        let changes = vec![
+            change("a", Some(1)),
+            change("a", Some(2)),
+            change("b", None),
+            change("a", Some(1)),
+            change("c", Some(1)),
+            change("c", None),
+            change("b", None),
+        ];
+        let renewed = desired.change(changes, &nothing);
+        assert_eq!(renewed, ["a", "b", "a", "c", "c"].map(named));
+        let target: Vec<_> = desired
+            .target()
+            .into_iter()
+            .flat_map(ResourceSet::iter)
+            .collect();
+        assert_eq!(target, [(named("a").borrowed(), &[1][..])]);
+    }
 }

@@ -1,11 +1,10 @@
 //! A node, as its publisher knows it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::Hello;
-use watershed_snapshot::{Delta, Digest, Encoded, Held, ResourceName, ResourceSet, SnapshotId};
+use watershed_snapshot::{Delta, Digest, Held, ResourceName, ResourceSet, SnapshotId};
 
 use crate::fleet::StreamId;
 use crate::fleet::event::Ending;
@@ -164,9 +163,9 @@ impl Node {
     }
 
     /// The form in which it serves `name`, when that is known to be known.
-    pub(super) fn form_of(&self, name: &ResourceName) -> Option<&Arc<[u8]>> {
+    pub(super) fn form_of(&self, name: &ResourceName) -> Option<&[u8]> {
         match &self.knowledge {
-            Knowledge::Set(set) => Some(set.get(name)?.bytes()),
+            Knowledge::Set(set) => set.get(name),
             _ => None,
         }
     }
@@ -208,7 +207,7 @@ impl Rejection {
 
     /// Whether the node is to be asked again, with `target`.
     pub(super) fn is_over(&self, now: Instant, target: &ResourceSet) -> bool {
-        let form = |name: &ResourceName| target.get(name).map(Encoded::hash);
+        let form = |name: &ResourceName| target.get(name).map(Digest::of);
         let changed = |(name, hash, _): &(ResourceName, Digest, String)| form(name) != Some(*hash);
         self.retry_at.is_some_and(|at| at <= now) || self.faults.iter().any(changed)
     }
@@ -275,13 +274,15 @@ fn delta(
         let Some(held) = holdings.get(bucket) else {
             continue;
         };
-        for (name, encoded, hash) in target.hashes_of(*bucket) {
-            if held.get(name) != Some(&hash) {
-                delta.put.push((name.clone(), Arc::clone(encoded.bytes())));
+        let held = held.iter().map(|(name, hash)| (name.borrowed(), hash));
+        let mut held: HashMap<_, _> = held.collect();
+        for (name, content, hash) in target.hashes_of(*bucket) {
+            if held.remove(&name) != Some(&hash) {
+                delta.put.push((name.to_shared(), content.into()));
             }
         }
-        let gone = held.keys().filter(|name| target.get(name).is_none());
-        delta.remove.extend(gone.cloned());
+        let gone = held.keys().map(ResourceName::to_shared);
+        delta.remove.extend(gone);
     }
     delta.put.sort_by(|(a, _), (b, _)| a.cmp(b));
     delta.remove.sort();

@@ -62,17 +62,12 @@ impl Publisher {
     pub(super) fn begin_offer(&mut self, now: Instant, held: Held, set: ResourceSet) {
         let nothing = ResourceSet::new();
         let former = self.offers.current.as_ref().map(|offer| &offer.set);
-        let delta = former.unwrap_or(&nothing).diff(&set);
-        for (name, _) in &delta.put {
-            if self.desired.is_form_in(name, &set) {
-                self.carried.published(name, held.id, now);
-            } else {
-                self.carried.withdrawn(name, now);
-            }
-        }
-        for name in &delta.remove {
-            if self.desired.is_desired(name) {
-                self.carried.withdrawn(name, now);
+        for (name, content) in former.unwrap_or(&nothing).changes_to(&set) {
+            let name = name.to_shared();
+            if content.is_some() && self.desired.is_form_in(&name, &set) {
+                self.carried.published(&name, held.id, now);
+            } else if content.is_some() || self.desired.is_desired(&name) {
+                self.carried.withdrawn(&name, now);
             }
         }
         let deadline = now + self.config.staging_deadline;

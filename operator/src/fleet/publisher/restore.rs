@@ -2,12 +2,12 @@
 //! change of leaders takes nothing away: resources that cannot be compiled now
 //! go on as they were, and what is refused has a last acknowledged form.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use watershed_proto::OperatorMessage;
-use watershed_snapshot::{Digest, Encoded, Held, Resource, ResourceName, ResourceSet};
+use watershed_snapshot::{Digest, Held, Resource, ResourceName, ResourceSet};
 
 use super::node::{Knowledge, Node, Way, Work, differing};
 use super::offer::{Offer, OfferState};
@@ -212,8 +212,8 @@ impl Publisher {
     fn adopt(&mut self, held: Held, set: ResourceSet) {
         self.carried.begin(held.id);
         for (name, _) in set.iter() {
-            if self.desired.is_form_in(name, &set) {
-                self.carried.removed(name);
+            if self.desired.is_form_in(&name, &set) {
+                self.carried.removed(&name.to_shared());
             }
         }
         let state = OfferState::Active;
@@ -282,7 +282,7 @@ impl Interview {
             .filter_map(move |bucket| holdings?.get(&bucket))
             .flatten()
             .map(|(name, hash)| (name, *hash))
-            .filter(|(name, hash)| target.get(name).map(Encoded::hash) != Some(*hash))
+            .filter(|(name, hash)| target.get(name).map(Digest::of) != Some(*hash))
     }
 
     /// Resources whose content the node has not been asked for.
@@ -298,27 +298,23 @@ impl Interview {
 
     /// What the node serves: the target, where it does not differ.
     fn assemble(&self, node: &Node, target: &ResourceSet) -> ResourceSet {
-        let mut set = target.clone();
+        let mut changes = Vec::new();
         if let Knowledge::Buckets { digests, holdings } = &node.knowledge {
             for bucket in differing(digests, target) {
-                let held = holdings.get(&bucket);
-                for (name, _) in target.entries_of(bucket) {
-                    if held.is_none_or(|held| !held.contains_key(name)) {
-                        set.remove(name);
-                    }
-                }
+                let held = holdings.get(&bucket).into_iter().flatten();
+                let held: HashSet<_> = held.map(|(name, _)| name.borrowed()).collect();
+                let entries = target.entries_of(bucket).map(|(name, _)| name);
+                let gone = entries.filter(|name| !held.contains(name));
+                changes.extend(gone.map(|name| (name, None)));
             }
         }
         for (name, hash) in Self::others(node, target) {
-            match self.got.get(name) {
-                Some(bytes) if Digest::of(bytes) == hash => {
-                    set.put(name.clone(), Arc::clone(bytes));
-                }
-                _ => {
-                    set.remove(name);
-                }
-            }
+            let got = self.got.get(name);
+            let content = got.filter(|bytes| Digest::of(bytes) == hash);
+            changes.push((name.borrowed(), content.map(|bytes| &**bytes)));
         }
+        let mut set = target.clone();
+        set.change(changes);
         set
     }
 }

@@ -21,11 +21,11 @@ impl Publisher {
         let differing = Differing::between(set, target);
         let mut names: BTreeSet<ResourceName> = BTreeSet::new();
         for name in &self.wanted {
-            let Some(encoded) = set.get(name) else {
+            let Some(content) = set.get(name) else {
                 continue;
             };
             if differing.names.contains(name) {
-                let versions = versions_bound(name, encoded.bytes()).into_iter();
+                let versions = versions_bound(name.kind(), content).into_iter();
                 names.extend(versions.filter(|version| differing.names.contains(version)));
                 names.insert(name.clone());
             } else if differing.has_zone(name, set) {
@@ -47,9 +47,8 @@ struct Differing {
 
 impl Differing {
     fn between(set: &ResourceSet, target: &ResourceSet) -> Self {
-        let delta = set.diff(target);
-        let put = delta.put.into_iter().map(|(name, _)| name);
-        let names: BTreeSet<ResourceName> = delta.remove.into_iter().chain(put).collect();
+        let changes = set.changes_to(target);
+        let names: BTreeSet<ResourceName> = changes.map(|(name, _)| name.to_shared()).collect();
         let places =
             (names.iter()).filter(|name| name.kind() != ResourceKind::TrafficPolicyVersion);
         let forms = places.flat_map(|name| [read_from(set, name), read_from(target, name)]);
@@ -78,7 +77,7 @@ fn apex(resource: &Resource) -> Option<OwnerName> {
 }
 
 fn read_from(set: &ResourceSet, name: &ResourceName) -> Option<Resource> {
-    match decode(name, set.get(name)?.bytes()) {
+    match decode(name.kind(), set.get(name)?) {
         Ok(resource) => Some(resource),
         Err(error) => {
             tracing::warn!(resource = %name, %error, "cannot read a resource");
