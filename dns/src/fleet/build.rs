@@ -12,7 +12,7 @@ use watershed_snapshot::{
 };
 
 use super::incoming::Complete;
-use super::self_test::SelfTest;
+use super::self_test::{Question, SelfTest};
 
 /// Records that are restored at once: some hundred KB when they are decoded.
 const PART: usize = 256;
@@ -98,8 +98,6 @@ impl Builder {
             before,
             changes,
         } = complete;
-        // Of several changes of one resource the last one holds.
-        let changes: BTreeMap<_, _> = changes.into_iter().collect();
         let mut resources = before.clone();
         let list = changes.iter();
         resources.change(list.map(|(name, content)| (name.borrowed(), content.as_deref())));
@@ -107,17 +105,21 @@ impl Builder {
         if found != offer.digest {
             return Err(Unusable::Digest { found });
         }
-        let refusals = self.refusals(changes.keys());
+        let refusals = self.refusals(&changes);
         if !refusals.is_empty() {
             return Err(Unusable::Resources(refusals));
         }
-        let changes = self.decode(changes).map_err(Unusable::Resources)?;
-        let asked = SelfTest::questions(&changes);
-        let assembled = assembled.apply(changes, &|name| {
-            // What is served could be read when it was built.
-            self.decode_one(name.kind(), before.get(name)?).ok()
-        });
-        let assembled = assembled.map_err(Unusable::Resources)?;
+        let made = if before.is_empty() {
+            drop(changes);
+            let assembled = self.assemble(&resources);
+            assembled.map(|assembled| (assembled, self.questions(&resources)))
+        } else {
+            self.change(assembled, &before, changes)
+        };
+        let (assembled, asked) = made.map_err(|mut faults| {
+            faults.sort();
+            Unusable::Resources(faults)
+        })?;
         let faults = self.self_test.run(assembled.snapshot(), asked);
         if !faults.is_empty() {
             return Err(Unusable::SelfTest(faults));
@@ -130,18 +132,47 @@ impl Builder {
     }
 
     /// Builds what was kept. It was tested before it was served first.
+    pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
+        Ok(Built {
+            held,
+            assembled: self.assemble(&resources)?,
+            resources,
+        })
+    }
+
+    /// What comes of changes of the resources `before`, and what to ask it.
+    fn change(
+        &self,
+        assembled: Assembled,
+        before: &ResourceSet,
+        changes: Vec<(ResourceName, Option<Arc<[u8]>>)>,
+    ) -> Result<(Assembled, Vec<Question>), Vec<Fault>> {
+        // Of several changes of one resource the last one holds.
+        let changes: BTreeMap<_, _> = changes.into_iter().collect();
+        let changes = self.decode(changes)?;
+        let asked = SelfTest::questions(&changes);
+        let assembled = assembled.apply(changes, &|name| {
+            // What is served could be read when it was built.
+            self.decode_one(name.kind(), before.get(name)?).ok()
+        });
+        Ok((assembled?, asked))
+    }
+
+    /// What comes of resources where nothing was before.
     ///
-    /// It does so in parts, so that a large state is never decoded in memory
+    /// It is made in parts, so that a large state is never decoded in memory
     /// as a whole: that would stay the size of the process. One thread decodes
     /// while another assembles: how soon a node answers hangs on it.
-    pub(super) fn restore(&self, held: Held, resources: ResourceSet) -> Result<Built, Vec<Fault>> {
+    fn assemble(&self, resources: &ResourceSet) -> Result<Assembled, Vec<Fault>> {
         // Records refer to the others, not to each other.
         let all = || resources.iter();
         let heads = all().filter(|(name, _)| !is_in_zone(name.kind()));
-        let heads = self.decode_all(heads)?;
+        let Ok(heads) = self.decode_all(heads) else {
+            return Err(self.decode_all(all()).err().unwrap_or_default());
+        };
         let expected = resources.len() - heads.len();
         let records = all().filter(|(name, _)| is_in_zone(name.kind()));
-        let assembled = thread::scope(|scope| {
+        thread::scope(|scope| {
             let (sender, decoded) = mpsc::sync_channel(AHEAD);
             let decoding = scope.spawn(move || self.decode_parts(records, &sender));
             let assembled = Assembled::of(heads, expected, decoded);
@@ -149,17 +180,24 @@ impl Builder {
                 Ok(faults) => faults.and(assembled),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
-        })?;
-        Ok(Built {
-            held,
-            resources,
-            assembled,
         })
     }
 
-    fn refusals<'n>(&self, names: impl Iterator<Item = &'n ResourceName>) -> Vec<Fault> {
-        let refused = names.filter(|name| self.refused.contains(name));
+    /// Questions about a part of the resources, where they are many.
+    fn questions(&self, resources: &ResourceSet) -> Vec<Question> {
+        let step = resources.len().div_ceil(SelfTest::SAMPLE).max(1);
+        let sample = resources.iter().step_by(step);
+        let decoded = sample.filter_map(|(name, content)| {
+            let resource = self.decode_one(name.kind(), content).ok()?;
+            Some((name.to_shared(), Some(resource)))
+        });
+        SelfTest::questions(&decoded.collect::<Vec<_>>())
+    }
+
+    fn refusals(&self, changes: &[(ResourceName, Option<Arc<[u8]>>)]) -> Vec<Fault> {
         let why = "refused, as this node was started with --refuse";
+        let refused = self.refused.iter();
+        let refused = refused.filter(|refused| changes.iter().any(|(name, _)| name == *refused));
         refused.map(|name| fault(name, why.to_owned())).collect()
     }
 
@@ -188,18 +226,26 @@ impl Builder {
         }))
     }
 
-    /// Decodes one part after the other, until one cannot be.
+    /// Decodes one part after the other, or tells everything that cannot be.
     fn decode_parts<'r>(
         &self,
         mut resources: impl Iterator<Item = (ResourceName<&'r str>, &'r [u8])>,
         decoded: &SyncSender<Vec<(ResourceName, Resource)>>,
     ) -> Result<(), Vec<Fault>> {
+        let mut faults = Vec::new();
         loop {
-            let part = self.decode_all(resources.by_ref().take(PART))?;
-            // Nobody takes it after a panic, which the other thread has.
-            if part.is_empty() || decoded.send(part).is_err() {
-                return Ok(());
+            match self.decode_all(resources.by_ref().take(PART)) {
+                Ok(part) if part.is_empty() => break,
+                // Nobody takes it after a panic, which the other thread has.
+                Ok(part) => drop(decoded.send(part)),
+                Err(more) => faults.extend(more),
             }
+        }
+        faults.sort();
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
         }
     }
 

@@ -17,10 +17,6 @@ use watershed_snapshot::{
 use crate::handler::{Handler, Transport};
 use crate::state::{State, StateCell};
 
-/// Names asked at most for one change. At some ten microseconds a query they
-/// take some ten milliseconds.
-const SAMPLE: usize = 1000;
-
 /// Octets of a header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 const NOERROR: u8 = 0;
@@ -52,6 +48,10 @@ enum Expected {
 }
 
 impl SelfTest {
+    /// Names asked at most for one change. At some ten microseconds a query they
+    /// take some ten milliseconds.
+    pub(super) const SAMPLE: usize = 1000;
+
     pub(super) fn new() -> Self {
         // Other hosts have not been looked up yet; an address stands for
         // theirs (RFC 5737).
@@ -73,7 +73,7 @@ impl SelfTest {
         let all: Vec<Ask<'_>> = put
             .flat_map(|(name, resource)| asks(name, resource))
             .collect();
-        let step = all.len().div_ceil(SAMPLE).max(1);
+        let step = all.len().div_ceil(Self::SAMPLE).max(1);
         all.into_iter().step_by(step).map(Ask::question).collect()
     }
 

@@ -227,20 +227,37 @@ fn a_result_with_another_digest_is_refused() {
     assert_eq!(reason(said(activate(&mut node, offer))), NackReason::Base);
 }
 
-#[test]
-fn all_resources_at_fault_are_named_at_once() {
-    let mut node = connected();
-    let mut to = encoded(&vec![zone("example.com", 1)]);
-    to.put(&record("garbled"), &[0xFF; 9]);
-    to.put(&record("empty"), &[]);
-    let offer = held(1, 1, &to);
-    let NodeMessage::Nack(nack) = stage(&mut node, offer, &to) else {
+/// The resources that a node finds fault with when it is offered these, as what
+/// `base` becomes.
+fn faulty(node: &mut Subscriber, base: Option<&ResourceSet>, to: &ResourceSet) -> Vec<String> {
+    let parts = parts(held(1, 9, to), Term(1), base, to);
+    let NodeMessage::Nack(nack) = said(stage_all(node, parts)) else {
         panic!("garbled octets were taken");
     };
     assert_eq!(nack.reason, NackReason::Resource);
-    let mut faulty: Vec<String> = nack.faults.iter().map(|f| f.resource.to_string()).collect();
-    faulty.sort();
-    assert_eq!(faulty, ["RecordSet/shop/empty", "RecordSet/shop/garbled"]);
+    let faults = nack.faults.iter();
+    faults.map(|fault| fault.resource.to_string()).collect()
+}
+
+#[test]
+fn all_resources_at_fault_are_named_at_once() {
+    let records = ["RecordSet/shop/empty", "RecordSet/shop/garbled"];
+    let all = [&records[..], &["TrafficPolicyVersion/shop/v"]].concat();
+    // So many that they are not read at once.
+    let many = (0..1000).map(|number| address(&format!("n{number}"), 1));
+    for others in [Vec::new(), many.collect()] {
+        let sound = [vec![zone("example.com", 1)], others].concat();
+        let mut to = encoded(&sound);
+        to.put(&record("garbled"), &[0xFF; 9]);
+        to.put(&record("empty"), &[]);
+        assert_eq!(faulty(&mut connected(), None, &to), records);
+        to.put(&name(ResourceKind::TrafficPolicyVersion, "v"), &[0xFF]);
+        assert_eq!(faulty(&mut connected(), None, &to), all);
+        // And so when it is a change of what the node serves.
+        let mut node = connected();
+        let served = serve(&mut node, 1, &edition(1));
+        assert_eq!(faulty(&mut node, Some(&served), &to), all);
+    }
 }
 
 #[test]
