@@ -25,7 +25,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use watershed_dns::{Config, Node};
+use watershed_dns::{Config, Node, RateLimit};
 
 use probing::Probing;
 use standalone::Standalone;
@@ -55,6 +55,31 @@ pub struct ServeArgs {
     /// Where to answer, by UDP and TCP
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5300")]
     pub listen: SocketAddr,
+
+    /// Answers by UDP that one network (a /24 of IPv4, a /56 of IPv6) gets in a
+    /// second, of those that are alike; 0 means no limit
+    #[arg(
+        long,
+        value_name = "ANSWERS",
+        default_value_t = RateLimit::default().per_second,
+        value_parser = clap::value_parser!(u32).range(..=100_000)
+    )]
+    pub udp_rate_limit: u32,
+
+    /// Of the answers over that limit send one in so many without records and
+    /// with TC set, after which clients ask by TCP, and drop the others; 0 drops
+    /// all
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = RateLimit::default().slip,
+        value_parser = clap::value_parser!(u8).range(..=10)
+    )]
+    pub udp_rate_slip: u8,
+
+    /// Networks that the limit does not hold for; may be given several times
+    #[arg(long, value_name = "CIDR", value_parser = block, value_delimiter = ',')]
+    pub udp_rate_exempt: Vec<IpNet>,
 
     /// Where minted versions are kept; by default a directory of its own in
     /// the user's state directory
@@ -113,6 +138,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// How queries are answered.
+fn config(args: &ServeArgs) -> Config {
+    Config {
+        rate_limit: RateLimit {
+            per_second: args.udp_rate_limit,
+            slip: args.udp_rate_slip,
+            exempt: args.udp_rate_exempt.clone(),
+        },
+        ..Config::default()
+    }
+}
+
 /// Serves until a signal comes.
 pub fn run(args: ServeArgs) -> ExitCode {
     start_log(&args);
@@ -161,7 +198,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         args.directory.display()
     );
     let state = StateDir::open(args.state.as_deref(), &directory)?;
-    let node = Node::new(Config::default());
+    let node = Node::new(config(&args));
     let files = [&args.geo_database, &args.latency, &args.health];
     let files: Vec<_> = files.into_iter().flatten().map(PathBuf::as_path).collect();
     let changes = Changes::watch(&directory, &files)

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rand::Rng;
 use watershed_dns::fleet::{Credentials, EnrolFiles, Identity, Membership, Operators, TlsFiles};
 use watershed_dns::health::HealthOptions;
-use watershed_dns::{Config, UdpOptions};
+use watershed_dns::{Config, RateLimit, UdpOptions};
 use watershed_probe::Allowed;
 use watershed_proto::{Location, NEWEST_FORMAT, OLDEST_FORMAT};
 use watershed_snapshot::ResourceName;
@@ -48,6 +48,38 @@ pub(crate) struct Args {
         default_value_t = UdpOptions::default().receive_buffer
     )]
     udp_receive_buffer: usize,
+
+    /// Answers by UDP that one network (a /24 of IPv4, a /56 of IPv6) gets in a
+    /// second, of those that are alike; 0 means no limit
+    #[arg(
+        long,
+        env = "WATERSHED_UDP_RATE_LIMIT",
+        value_name = "ANSWERS",
+        default_value_t = RateLimit::default().per_second,
+        value_parser = clap::value_parser!(u32).range(..=100_000)
+    )]
+    udp_rate_limit: u32,
+
+    /// Of the answers over that limit send one in so many without records and
+    /// with TC set, after which clients ask by TCP, and drop the others; 0 drops
+    /// all
+    #[arg(
+        long,
+        env = "WATERSHED_UDP_RATE_SLIP",
+        value_name = "NUMBER",
+        default_value_t = RateLimit::default().slip,
+        value_parser = clap::value_parser!(u8).range(..=10)
+    )]
+    udp_rate_slip: u8,
+
+    /// Networks that the limit does not hold for; may be given several times
+    #[arg(
+        long,
+        env = "WATERSHED_UDP_RATE_EXEMPT",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    udp_rate_exempt: Vec<IpNet>,
 
     /// Where to serve /healthz, /readyz and /metrics
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
@@ -224,6 +256,11 @@ impl Args {
                 workers: self.udp_workers,
                 pin_cpus: self.pin_cpus,
                 receive_buffer: self.udp_receive_buffer,
+            },
+            rate_limit: RateLimit {
+                per_second: self.udp_rate_limit,
+                slip: self.udp_rate_slip,
+                exempt: self.udp_rate_exempt.clone(),
             },
             ..Config::default()
         }

@@ -16,10 +16,13 @@ use crate::counts::QueryCounts;
 use crate::edns::{QueryEdns, udp_limit};
 use crate::log;
 use crate::message::{OutgoingMessage, points_into_header};
-use crate::reply::Reply;
-use crate::responder;
+use crate::query::Query;
+use crate::reply::{Rcode, Reply};
+use crate::responder::{self, lookup};
 use crate::screen::screen;
-use crate::state::StateCell;
+use crate::state::{State, StateCell};
+use crate::udp::Limited;
+use crate::udp::limit::{Account, Answered, Limiting, RateLimiter};
 use crate::writer::{self, Asked, Limit};
 
 /// How a query came.
@@ -41,6 +44,31 @@ pub(crate) struct Handler {
     /// Largest UDP payload that is sent, and the size announced in OPT.
     pub(crate) udp_payload: u16,
     pub(crate) counts: Arc<QueryCounts>,
+    /// Limits what is answered by UDP, if anything is limited.
+    pub(crate) limiter: Option<Arc<RateLimiter>>,
+}
+
+/// The transport of a query, and what limits its answer.
+#[derive(Clone, Copy)]
+pub(crate) enum Came<'l> {
+    Udp(Option<Limiting<'l>>),
+    Tcp,
+}
+
+impl<'l> Came<'l> {
+    fn transport(self) -> Transport {
+        match self {
+            Self::Udp(_) => Transport::Udp,
+            Self::Tcp => Transport::Tcp,
+        }
+    }
+
+    fn limiting(self) -> Option<Limiting<'l>> {
+        match self {
+            Self::Udp(limiting) => limiting,
+            Self::Tcp => None,
+        }
+    }
 }
 
 impl Handler {
@@ -48,20 +76,26 @@ impl Handler {
     fn reply_to<T>(
         &self,
         request: &Request,
-        transport: Transport,
+        came: Came<'_>,
         draw: Draw<'_>,
-        encode: impl FnOnce(&Reply<'_>, Option<QueryEdns>) -> T,
+        encode: impl FnOnce(&Reply<'_>, Option<QueryEdns>, Option<Limited>) -> T,
     ) -> T {
+        let transport = came.transport();
         let edns = QueryEdns::read(request, request.as_slice());
         let state = self.state.load();
         let query = screen(request, edns, request.src().ip());
         let reply = match &query {
-            Ok(query) => responder::answer(&state, query, draw),
+            Ok(query) => responder::answer(&state, query, &mut *draw),
             Err(rcode) => Reply::error(*rcode),
         };
-        log::query(request, transport, edns, &reply);
-        self.counts.add(transport, reply.rcode);
-        encode(&reply, edns)
+        let limiting = came.limiting();
+        let limited = limiting.and_then(|limiting| {
+            let query = query.as_ref().ok();
+            limiting.count(&account(&state, query, &reply), draw)
+        });
+        log::query(request, transport, edns, &reply, limited);
+        self.counts.add((transport, reply.rcode), limited);
+        encode(&reply, edns, limited)
     }
 
     /// The reply to a packet; `None` for one that must not be answered.
@@ -71,18 +105,23 @@ impl Handler {
         source: SocketAddr,
         transport: Transport,
     ) -> Option<Vec<u8>> {
+        let limiter = self.limiter.as_deref();
+        let came = match transport {
+            Transport::Udp => Came::Udp(limiter.and_then(|it| it.at(source.ip(), it.now()))),
+            Transport::Tcp => Came::Tcp,
+        };
         let mut octets = Vec::with_capacity(512);
-        self.write_reply(packet, source, transport, &mut draw, &mut octets)
+        self.write_reply(packet, source, came, &mut draw, &mut octets)
             .then_some(octets)
     }
 
     /// Writes the reply to a packet; false for one that must not be answered:
-    /// too short for a header, or a response.
+    /// too short for a header, or a response, or over the limit.
     pub(crate) fn write_reply(
         &self,
         packet: &[u8],
         source: SocketAddr,
-        transport: Transport,
+        came: Came<'_>,
         draw: Draw<'_>,
         octets: &mut Vec<u8>,
     ) -> bool {
@@ -92,23 +131,51 @@ impl Handler {
         if header.message_type == MessageType::Response {
             return false;
         }
-        let protocol = match transport {
-            Transport::Udp => Protocol::Udp,
-            Transport::Tcp => Protocol::Tcp,
+        let protocol = match came {
+            Came::Udp(_) => Protocol::Udp,
+            Came::Tcp => Protocol::Tcp,
         };
         let Ok(request) = Request::from_bytes(packet.to_vec(), source, protocol) else {
-            return malformed(&header.metadata, octets);
+            return self.may_report(came.limiting(), draw) && malformed(&header.metadata, octets);
         };
-        self.reply_to(&request, transport, draw, |reply, edns| {
-            let limit = match transport {
-                Transport::Udp => Limit::Truncate(udp_limit(edns, self.udp_payload)),
-                Transport::Tcp => Limit::Fail,
+        self.reply_to(&request, came, draw, |reply, edns, limited| {
+            if limited == Some(Limited::Dropped) {
+                return false;
+            }
+            let usual = udp_limit(edns, self.udp_payload);
+            let limit = match came {
+                Came::Udp(_) => Limited::length(limited, reply.rcode, usual),
+                Came::Tcp => Limit::Fail,
             };
             let asked = asked(&request, edns);
             writer::write(asked, reply, (self.udp_payload, limit), octets);
-        });
-        true
+            true
+        })
     }
+
+    /// Whether a packet that cannot be read may be answered.
+    fn may_report(&self, limiting: Option<Limiting<'_>>, draw: Draw<'_>) -> bool {
+        let limited = limiting.and_then(|it| it.count(&Account::error(Rcode::FormErr), draw));
+        if let Some(limited) = limited {
+            self.counts.add_limited(limited);
+        }
+        limited != Some(Limited::Dropped)
+    }
+}
+
+/// What the reply to a query is counted as; without one it is an error.
+fn account<'q>(state: &State, query: Option<&'q Query>, reply: &Reply<'_>) -> Account<'q> {
+    let Some(query) = query else {
+        return Account::error(reply.rcode);
+    };
+    let (name, record_type) = (query.name.as_wire(), query.record_type);
+    let zone = lookup::zone_for(&state.snapshot, name, record_type);
+    let answered = Answered {
+        rcode: reply.rcode,
+        authoritative: reply.authoritative,
+        data: !reply.answers.is_empty(),
+    };
+    Account::of(zone, name, record_type, answered)
 }
 
 /// What a reply repeats of a request. A question that must not be repeated is
@@ -153,7 +220,7 @@ impl RequestHandler for Handler {
         mut response_handle: R,
     ) -> ResponseInfo {
         // UDP has workers of its own.
-        let message = self.reply_to(request, Transport::Tcp, &mut draw, |reply, edns| {
+        let message = self.reply_to(request, Came::Tcp, &mut draw, |reply, edns, _| {
             let opt = edns.map(|edns| edns.reply(self.udp_payload, reply.scope));
             let mut message = OutgoingMessage::new(request, reply, opt);
             message.fail_beyond(u16::MAX, &request.queries);

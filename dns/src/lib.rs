@@ -45,4 +45,4 @@ pub use reply::{Decided, Rcode, Records, Reply};
 pub use responder::answer;
 pub use server::{Listener, ServerError};
 pub use state::{HostnameAddresses, State};
-pub use udp::{Path, UdpOptions, UdpResponder};
+pub use udp::{Limited, Path, RateLimit, UdpOptions, UdpResponder};

@@ -6,6 +6,7 @@ use tracing::{Level, debug, enabled, field};
 use crate::edns::QueryEdns;
 use crate::handler::Transport;
 use crate::reply::{Decided, Reply};
+use crate::udp::Limited;
 
 /// The log's own target, so that it can be turned on alone.
 const TARGET: &str = "watershed_dns::query";
@@ -22,6 +23,7 @@ pub(crate) fn query(
     transport: Transport,
     edns: Option<QueryEdns>,
     reply: &Reply<'_>,
+    limited: Option<Limited>,
 ) {
     if !is_enabled() {
         return;
@@ -37,6 +39,7 @@ pub(crate) fn query(
         r#type = question.map(|question| field::display(question.query_type())),
         rcode = ?reply.rcode,
         protocol = ?transport,
+        limited = limited.map(Limited::as_str),
         client = %request.src().ip(),
         ecs = ecs.map(field::display),
         policy = decided.map(policy_name),

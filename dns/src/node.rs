@@ -12,10 +12,11 @@ use crate::handler::{Handler, Transport};
 use crate::health::Verdicts;
 use crate::server::{Listener, ServerError};
 use crate::state::{HostnameAddresses, StateCell};
-use crate::udp::{UdpOptions, UdpResponder};
+use crate::udp::limit::RateLimiter;
+use crate::udp::{RateLimit, UdpOptions, UdpResponder};
 
 /// How a node serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Largest UDP payload sent, in octets; values below 512 count as 512.
     /// The default of 1232 fits an unfragmented IPv6 packet of 1280 octets.
@@ -25,6 +26,8 @@ pub struct Config {
     pub tcp_idle: Duration,
     /// How UDP is served.
     pub udp: UdpOptions,
+    /// How many answers a network gets by UDP; for all listeners together.
+    pub rate_limit: RateLimit,
 }
 
 impl Default for Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             udp_payload: 1232,
             tcp_idle: Duration::from_secs(10),
             udp: UdpOptions::default(),
+            rate_limit: RateLimit::default(),
         }
     }
 }
@@ -43,6 +47,7 @@ impl Default for Config {
 pub struct Node {
     state: Arc<StateCell>,
     counts: Arc<QueryCounts>,
+    limiter: Option<Arc<RateLimiter>>,
     config: Config,
 }
 
@@ -53,6 +58,7 @@ impl Node {
         Self {
             state: Arc::default(),
             counts: Arc::default(),
+            limiter: RateLimiter::new(&config.rate_limit).map(Arc::new),
             config,
         }
     }
@@ -137,6 +143,7 @@ impl Node {
             state: Arc::clone(&self.state),
             counts: Arc::clone(&self.counts),
             udp_payload: self.config.udp_payload.max(512),
+            limiter: self.limiter.clone(),
         }
     }
 }

@@ -206,6 +206,11 @@ impl<'b, 'p> MessageWriter<'b, 'p> {
         }
     }
 
+    /// Whether the answer section has records.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.counts[Section::Answer as usize] > 0
+    }
+
     /// Ends the reply: OPT, and what only now is known of the header.
     pub(crate) fn finish(mut self, outcome: &Outcome) {
         let mut rcode = if self.failed {

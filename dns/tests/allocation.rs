@@ -13,16 +13,23 @@ mod common;
 
 use std::alloc::System;
 
-use common::{ORDINARY, node, query, query_for, resolver};
+use common::{ORDINARY, limited_node, node, query, query_for, resolver};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use watershed_dns::Path;
+use watershed_dns::{Node, Path};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[test]
 fn ordinary_answers_allocate_nothing() {
-    let mut responder = node().udp_responder();
+    check(&node());
+    // With a limit neither, be they under it or over.
+    check(&limited_node(1000, 1, &["192.0.2.0/24"]));
+    check(&limited_node(1, 1, &[]));
+}
+
+fn check(node: &Node) {
+    let mut responder = node.udp_responder();
     let mut reply = Vec::with_capacity(4096);
     for (qname, qtype) in ORDINARY {
         for message in [

@@ -15,8 +15,9 @@ mod common;
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use common::{A, AAAA, ask, node, query_for};
+use common::{A, AAAA, ask, limited_node, node, query_for, resolver};
 
 thread_local! {
     /// What this thread has logged.
@@ -93,4 +94,23 @@ fn other_answers_have_no_policy() {
         "zone=example.com. name=static.example.com. type=AAAA rcode=NoError protocol=Udp \
          client=203.0.113.77 ecs=192.0.2.0/24"
     );
+}
+
+#[test]
+fn what_is_over_the_limit_is_logged_as_such() {
+    LazyLock::force(&LOG);
+    for (slip, became) in [(1, "slipped"), (0, "dropped")] {
+        let mut responder = limited_node(1, slip, &[]).udp_responder();
+        responder.set_time(Duration::ZERO);
+        let packet = query_for("www.example.com.", A, "192.0.2.0/24");
+        let packet = packet.to_vec().unwrap();
+        for limited in [false, true] {
+            LINES.take();
+            responder.answer(&packet, resolver(), &mut Vec::new());
+            let text = String::from_utf8(LINES.take()).unwrap();
+            let field = format!(" limited=\"{became}\" ");
+            assert_eq!(text.contains(&field), limited, "{text}");
+            assert!(text.contains("name=www.example.com."), "{text}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod hostnames;
 #[path = "../support/http.rs"]
 mod http;
 mod inputs;
+mod limit;
 mod probes;
 mod server;
 mod start;

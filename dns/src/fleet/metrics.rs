@@ -56,6 +56,7 @@ pub fn collectors() -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
     Ok(vec![
         Box::new(Metrics::new("")?),
         Box::new(query_counters()?),
+        Box::new(limited_counters()?),
         Box::new(Counters::new()?),
         Box::new(Series::new()?),
         Box::new(ProcessCollector::for_self()),
@@ -125,7 +126,7 @@ impl Metrics {
     pub fn count_queries(&self, counts: Arc<QueryCounts>) -> Result<(), prometheus::Error> {
         let queries = Queries {
             counts,
-            described: query_counters()?,
+            described: [query_counters()?, limited_counters()?],
         };
         self.registry.register(Box::new(queries))
     }
@@ -285,7 +286,7 @@ fn clamped(number: impl TryInto<i64>) -> i64 {
 /// path needs nothing but one addition.
 struct Queries {
     counts: Arc<QueryCounts>,
-    described: IntCounterVec,
+    described: [IntCounterVec; 2],
 }
 
 fn query_counters() -> Result<IntCounterVec, prometheus::Error> {
@@ -293,13 +294,21 @@ fn query_counters() -> Result<IntCounterVec, prometheus::Error> {
     IntCounterVec::new(options, &["transport", "rcode"])
 }
 
+fn limited_counters() -> Result<IntCounterVec, prometheus::Error> {
+    let options = opts(
+        "rate_limited_total",
+        "Answers by UDP over the rate limit: slipped (sent without records) or dropped",
+    );
+    IntCounterVec::new(options, &["action"])
+}
+
 impl Collector for Queries {
     fn desc(&self) -> Vec<&Desc> {
-        self.described.desc()
+        self.described.iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Ok(counters) = query_counters() else {
+        let (Ok(counters), Ok(limited)) = (query_counters(), limited_counters()) else {
             return Vec::new();
         };
         for (transport, rcode, count) in self.counts.all() {
@@ -310,6 +319,12 @@ impl Collector for Queries {
             let labels = [transport, rcode.as_str()];
             counters.with_label_values(&labels).inc_by(count);
         }
-        counters.collect()
+        for (action, count) in self.counts.limited() {
+            limited.with_label_values(&[action.as_str()]).inc_by(count);
+        }
+        [counters, limited]
+            .iter()
+            .flat_map(Collector::collect)
+            .collect()
     }
 }

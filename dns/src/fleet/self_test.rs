@@ -87,6 +87,7 @@ impl SelfTest {
             state: Arc::new(StateCell::new(state)),
             udp_payload: 0,
             counts: Arc::default(),
+            limiter: None,
         };
         let mut faults = Vec::new();
         for question in questions {

@@ -10,6 +10,7 @@ use watershed_policy::{Scope, Value, View};
 use watershed_snapshot::record_type::{CNAME, SOA};
 use watershed_snapshot::{Binding, Zone};
 
+use super::limit::{Account, Answered, Limited, Limiting};
 use super::query::PlainQuery;
 use crate::edns::udp_limit;
 use crate::handler::Draw;
@@ -17,13 +18,29 @@ use crate::reply::Rcode;
 use crate::responder::client::QueryClient;
 use crate::responder::lookup::{self, Lookup};
 use crate::state::State;
-use crate::writer::{Asked, Limit, MessageWriter, Outcome, Section};
+use crate::writer::{Asked, MessageWriter, Outcome, Section};
 
 /// A query and what its answer depends on.
 pub(super) struct Ask<'a> {
     pub(super) state: &'a State,
     pub(super) query: &'a PlainQuery<'a>,
     pub(super) udp_payload: u16,
+    pub(super) limiting: Option<Limiting<'a>>,
+}
+
+/// What a query got.
+pub(super) struct Written {
+    pub(super) rcode: Rcode,
+    /// When it is dropped, the reply is of no use.
+    pub(super) limited: Option<Limited>,
+}
+
+/// What was found for a query.
+struct Found<'s> {
+    rcode: Rcode,
+    scope: Scope,
+    /// Where; `None` outside all zones.
+    zone: Option<&'s Zone>,
 }
 
 /// Writes the reply into `octets`; `None` when it is not an ordinary one, and
@@ -31,7 +48,7 @@ pub(super) struct Ask<'a> {
 ///
 /// Answers that are signed will come from a cache of signatures here: what is
 /// signed is an RRset, so after the choice and before the records are written.
-pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Option<Rcode> {
+pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Option<Written> {
     let query = ask.query;
     let mut writer = MessageWriter::new(
         octets,
@@ -42,31 +59,50 @@ pub(super) fn write(ask: &Ask<'_>, draw: Draw<'_>, octets: &mut Vec<u8>) -> Opti
             edns: query.edns,
         },
     );
-    let (rcode, scope) = sections(ask, draw, &mut writer)?;
+    let found = sections(ask, &mut *draw, &mut writer)?;
+    let (rcode, authoritative) = (found.rcode, found.rcode != Rcode::Refused);
+    let limited = ask.limiting.and_then(|limiting| {
+        let answered = Answered {
+            rcode,
+            authoritative,
+            data: writer.has_answers(),
+        };
+        let account = Account::of(found.zone, query.name, query.record_type, answered);
+        limiting.count(&account, draw)
+    });
+    let usual = udp_limit(query.edns, ask.udp_payload);
     writer.finish(&Outcome {
         rcode,
-        authoritative: rcode != Rcode::Refused,
-        scope,
+        authoritative,
+        scope: found.scope,
         own_payload: ask.udp_payload,
-        limit: Limit::Truncate(udp_limit(query.edns, ask.udp_payload)),
+        limit: Limited::length(limited, rcode, usual),
     });
-    Some(rcode)
+    Some(Written { rcode, limited })
 }
 
-fn sections(
-    ask: &Ask<'_>,
+fn sections<'s>(
+    ask: &Ask<'s>,
     draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
-) -> Option<(Rcode, Scope)> {
+) -> Option<Found<'s>> {
     let record_type = ask.query.record_type;
     let Some(zone) = lookup::zone_for(&ask.state.snapshot, ask.query.name, record_type) else {
-        return Some((Rcode::Refused, Scope::default()));
+        return Some(Found {
+            rcode: Rcode::Refused,
+            scope: Scope::default(),
+            zone: None,
+        });
+    };
+    let found = |rcode, scope| {
+        let zone = Some(zone);
+        Some(Found { rcode, scope, zone })
     };
     let node = match lookup::lookup(zone, ask.query.name, record_type) {
         Lookup::Node(node) => node,
         Lookup::NoName => {
             negative(ask, zone, writer);
-            return Some((Rcode::NxDomain, Scope::default()));
+            return found(Rcode::NxDomain, Scope::default());
         }
         Lookup::Delegation(..) => return None,
     };
@@ -75,13 +111,13 @@ fn sections(
             writer.record_of_question(Section::Answer, 0, (record_type, set.ttl), data);
         }
     } else if let Some(binding) = node.policy(record_type) {
-        return decide(ask, zone, binding, draw, writer);
+        return found(Rcode::NoError, decide(ask, zone, binding, draw, writer)?);
     } else if node.has(CNAME) {
         return None;
     } else {
         negative(ask, zone, writer);
     }
-    Some((Rcode::NoError, Scope::default()))
+    found(Rcode::NoError, Scope::default())
 }
 
 /// The SOA record that says how long the absence may be cached.
@@ -98,7 +134,7 @@ fn decide(
     binding: &Binding,
     mut draw: Draw<'_>,
     writer: &mut MessageWriter<'_, '_>,
-) -> Option<(Rcode, Scope)> {
+) -> Option<Scope> {
     let record_type = ask.query.record_type;
     let policy = &binding.version.policy;
     let client = QueryClient::new(ask.state, ask.query.client);
@@ -125,7 +161,7 @@ fn decide(
     for data in &values.0 {
         writer.record_of_question(Section::Answer, 0, (record_type, ttl), data.octets());
     }
-    Some((Rcode::NoError, decision.scope))
+    Some(decision.scope)
 }
 
 /// The data of an RRset, which is a set: endpoints may share a value.

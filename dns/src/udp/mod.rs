@@ -9,6 +9,7 @@
 //!
 //! * [`UdpResponder`]: one datagram in, one reply out; no socket.
 //! * `datagram`, `query`, `answer`: the fast path.
+//! * `limit`: how many answers a network gets, on both paths.
 //! * `ahead`: reading for a whole batch what its answers need.
 //! * `socket`, `batch`: the system's side.
 //! * `worker`, [`UdpServer`]: threads, and how they stop.
@@ -18,6 +19,7 @@ mod ahead;
 mod answer;
 mod batch;
 mod datagram;
+pub(crate) mod limit;
 mod options;
 mod query;
 mod responder;
@@ -25,6 +27,7 @@ mod server;
 mod socket;
 mod worker;
 
+pub use limit::{Limited, RateLimit};
 pub use options::UdpOptions;
 pub use responder::{Path, UdpResponder};
 pub(crate) use server::{UdpServer, UdpSockets};

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer::{self, Ask};
 use super::datagram::{Datagram, NameBuffers};
+use super::limit::{Limited, Limiting, RateLimiter, Time};
 use crate::counts::ThreadCounts;
-use crate::handler::{self, Draw, Handler, Transport};
+use crate::handler::{self, Came, Draw, Handler, Transport};
 use crate::state::{State, StateCell};
 
 /// How a datagram was dealt with.
@@ -16,7 +18,7 @@ pub enum Path {
     Fast,
     /// It was something else, answered by the full responder.
     Full,
-    /// It gets no reply.
+    /// It gets no reply: it must not have one, or is over the rate limit.
     Silent,
 }
 
@@ -26,6 +28,8 @@ pub struct UdpResponder {
     pub(super) state: Arc<StateCell>,
     pub(super) names: NameBuffers,
     pub(super) answering: Answering,
+    /// The time, where it is not the system's.
+    time: Option<Time>,
 }
 
 /// What a responder answers with, besides the state.
@@ -43,7 +47,18 @@ impl UdpResponder {
                 counts: handler.counts.of_thread(),
                 handler,
             },
+            time: None,
         }
+    }
+
+    /// Takes it that so much time has passed since the start, from now on: for
+    /// tests of rate limits.
+    pub fn set_time(&mut self, time: Duration) {
+        self.time = Some(Time::after(time));
+    }
+
+    fn time(&self) -> Time {
+        self.time.unwrap_or_else(|| self.answering.time())
     }
 
     /// Answers one datagram by the state of this moment. The reply replaces
@@ -61,9 +76,12 @@ impl UdpResponder {
         draw: &mut dyn FnMut(u64) -> u64,
         reply: &mut Vec<u8>,
     ) -> Path {
-        let state = self.state.load();
+        let now = Now {
+            time: self.time(),
+            state: &self.state.load(),
+        };
         let datagram = self.names.read(packet, source);
-        self.answering.answer(&state, &datagram, draw, reply)
+        self.answering.answer(&now, &datagram, draw, reply)
     }
 
     /// The same by the full responder alone, for comparison.
@@ -74,41 +92,66 @@ impl UdpResponder {
         draw: &mut dyn FnMut(u64) -> u64,
         reply: &mut Vec<u8>,
     ) -> Path {
-        self.answering.answer_fully(packet, source, draw, reply)
+        let time = self.time();
+        self.answering
+            .answer_fully((packet, source), time, draw, reply)
     }
 }
 
+/// What is the same for a whole batch.
+pub(super) struct Now<'s> {
+    pub(super) state: &'s State,
+    pub(super) time: Time,
+}
+
 impl Answering {
-    /// Answers by a state that may have been loaded for a whole batch.
+    /// The time for rate limits. Without one nobody asks the system.
+    pub(super) fn time(&self) -> Time {
+        let limiter = self.handler.limiter.as_deref();
+        limiter.map_or_else(Time::default, RateLimiter::now)
+    }
+
+    fn limiting(&self, source: SocketAddr, time: Time) -> Option<Limiting<'_>> {
+        let limiter = self.handler.limiter.as_deref()?;
+        limiter.at(source.ip(), time)
+    }
+
+    /// Answers by what may have been loaded for a whole batch.
     pub(super) fn answer(
         &mut self,
-        state: &State,
+        now: &Now<'_>,
         datagram: &Datagram<'_>,
         draw: Draw<'_>,
         reply: &mut Vec<u8>,
     ) -> Path {
         let udp_payload = self.handler.udp_payload;
         let ask = datagram.query.as_ref().map(|query| Ask {
-            state,
+            state: now.state,
             query,
             udp_payload,
+            limiting: self.limiting(datagram.source, now.time),
         });
-        if let Some(rcode) = ask.and_then(|ask| answer::write(&ask, draw, reply)) {
-            self.counts.add(Transport::Udp, rcode);
-            return Path::Fast;
+        if let Some(written) = ask.and_then(|ask| answer::write(&ask, draw, reply)) {
+            let kind = (Transport::Udp, written.rcode);
+            self.counts.add(kind, written.limited);
+            return match written.limited {
+                Some(Limited::Dropped) => Path::Silent,
+                _ => Path::Fast,
+            };
         }
-        self.answer_fully(datagram.packet, datagram.source, draw, reply)
+        let message = (datagram.packet, datagram.source);
+        self.answer_fully(message, now.time, draw, reply)
     }
 
     fn answer_fully(
         &self,
-        packet: &[u8],
-        source: SocketAddr,
+        (packet, source): (&[u8], SocketAddr),
+        time: Time,
         draw: Draw<'_>,
         reply: &mut Vec<u8>,
     ) -> Path {
-        let handler = &self.handler;
-        if handler.write_reply(packet, source, Transport::Udp, draw, reply) {
+        let came = Came::Udp(self.limiting(source, time));
+        if self.handler.write_reply(packet, source, came, draw, reply) {
             Path::Full
         } else {
             Path::Silent

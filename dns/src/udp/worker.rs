@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::ahead;
 use super::batch::{Peer, Receiver, Sender, Wait};
 use super::datagram::Datagrams;
-use super::responder::{Path, UdpResponder};
+use super::responder::{Now, Path, UdpResponder};
 use crate::handler;
 
 /// A socket and what answers for it.
@@ -54,11 +54,16 @@ impl Worker {
             state,
             names,
             answering,
+            ..
         } = &mut self.responder;
         let batch = receiver.receive(&self.socket, wait)?;
         // Loaded when the datagrams are there, so that none is answered by what
         // was replaced before it came.
         let state = state.load();
+        let now = Now {
+            state: &state,
+            time: answering.time(),
+        };
         let mut datagrams = Datagrams::new();
         let came = batch.iter();
         names.read_all(
@@ -73,7 +78,7 @@ impl Worker {
                 let mut draw = handler::draw;
                 // What one datagram breaks costs that datagram alone.
                 let answered = catch_unwind(AssertUnwindSafe(|| {
-                    answering.answer(&state, datagram, &mut draw, reply)
+                    answering.answer(&now, datagram, &mut draw, reply)
                 }));
                 !matches!(answered, Ok(Path::Silent) | Err(_))
             });

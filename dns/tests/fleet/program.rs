@@ -95,6 +95,28 @@ fn a_node_serves_what_it_is_told_to_and_says_so() {
 }
 
 #[test]
+fn a_node_limits_what_it_answers_and_counts_it() {
+    let slipped = r#"watershed_dns_rate_limited_total{action="slipped"}"#;
+    let limit = ["--udp-rate-limit=1", "--udp-rate-slip=1"];
+    for (exempt, limited) in [("192.0.2.0/24", true), ("192.0.2.0/24,127.0.0.0/8", false)] {
+        let site = Site::new();
+        let mut arguments = site.arguments(&[&site.operator]);
+        arguments.extend(limit.map(str::to_owned));
+        arguments.push(format!("--udp-rate-exempt={exempt}"));
+        let node = Process::start(&arguments);
+        let mut stream = site.operator.welcome(1);
+        let resources = encoded(&edition(1));
+        stream.publish(held(1, 1, &resources), 1, None, &resources);
+        let asked = (0..20).map(|_| node.ask("www.example.com"));
+        let cut: u32 = asked
+            .map(|answer| u32::from(answer == Answer::of(&[])))
+            .sum();
+        assert_eq!(cut > 0, limited, "{cut} were cut");
+        assert_eq!(node.metric(slipped), Some(cut.into()));
+    }
+}
+
+#[test]
 fn a_node_starts_from_its_disk_without_an_operator() {
     let mut site = Site::new();
     let (node, stream, _) = site.serving();

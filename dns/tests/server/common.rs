@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, Record, RecordType};
-use watershed_dns::{Config, Node, Transport};
+use watershed_dns::{Config, Node, RateLimit, Transport};
 use watershed_geo::{GeoDatabase, testing};
 use watershed_policy::{
     BranchSpec, Document, EndpointKind, EndpointSpec, Limits, Location, Place, Policy, RuleKind,
@@ -382,7 +382,23 @@ pub(crate) fn geo() -> GeoDatabase {
 }
 
 pub(crate) fn node() -> Node {
-    let node = Node::new(Config::default());
+    node_of(Config::default())
+}
+
+/// A node whose answers are limited.
+pub(crate) fn limited_node(per_second: u32, slip: u8, exempt: &[&str]) -> Node {
+    node_of(Config {
+        rate_limit: RateLimit {
+            per_second,
+            slip,
+            exempt: exempt.iter().map(|it| it.parse().unwrap()).collect(),
+        },
+        ..Config::default()
+    })
+}
+
+fn node_of(config: Config) -> Node {
+    let node = Node::new(config);
     node.set_geo(geo());
     node.set_hostnames(|host: &OwnerName, record_type: u16| {
         let address = match record_type {

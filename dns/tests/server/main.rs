@@ -9,6 +9,7 @@
 mod answers;
 mod clients;
 mod common;
+mod limit;
 mod paths;
 mod protocol;
 mod udp;

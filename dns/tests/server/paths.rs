@@ -7,6 +7,7 @@ mod policies;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -187,6 +188,92 @@ fn ordinary_answers_take_the_fast_path() {
     }
 }
 
+/// The flags of a reply that was cut to its question, and OPT if there was one.
+fn is_cut(reply: &[u8]) -> bool {
+    matches!(reply, [_, _, flags, _, 0, 1, 0, 0, 0, 0, 0, 0 | 1, ..] if flags & 0x02 != 0)
+}
+
+/// What two paths with a limit do with the same packet at the same time, each by
+/// a limiter of its own.
+struct Limited {
+    fast: UdpResponder,
+    full: UdpResponder,
+    time: Duration,
+}
+
+impl Limited {
+    fn of(one: &Node, other: &Node) -> Self {
+        Self {
+            fast: one.udp_responder(),
+            full: other.udp_responder(),
+            time: Duration::ZERO,
+        }
+    }
+
+    fn both(&mut self, packet: &[u8], source: SocketAddr, seed: u64) -> Both {
+        self.fast.set_time(self.time);
+        self.full.set_time(self.time);
+        let (mut reply, mut full) = (vec![0xEE; 700], Vec::new());
+        let fast = &mut self.fast;
+        let path = fast.answer_with(packet, source, &mut draws(seed), &mut reply);
+        let responder = &mut self.full;
+        let answered = responder.answer_fully(packet, source, &mut draws(seed), &mut full);
+        Both {
+            path,
+            reply,
+            full: (answered != Path::Silent).then_some(full),
+        }
+    }
+}
+
+/// Addresses of three networks.
+fn sources() -> [SocketAddr; 5] {
+    let addresses = [
+        "192.0.2.1:53",
+        "192.0.2.200:1053",
+        "[::ffff:192.0.2.9]:53",
+        "[2001:db8::1]:53",
+        "203.0.113.1:53",
+    ];
+    addresses.map(|address| address.parse().unwrap())
+}
+
+#[test]
+fn both_paths_limit_the_same_answers_and_change_no_other() {
+    let nodes = [limited_node(2, 2, &[]), limited_node(2, 2, &[])];
+    let mut limited = Limited::of(&nodes[0], &nodes[1]);
+    let mut unlimited = node().udp_responder();
+    let mut names = owners(&snapshot());
+    names.extend(["missing.example.com", "x.wild.example.com", "example.org"].map(name));
+    names.extend(["y.x.wild.example.com", "www.cut.example.com"].map(name));
+    // How many were answered, cut and dropped, on the fast path and on the other.
+    let mut seen = [[0_u32; 3]; 2];
+    let asked = names.iter().flat_map(|n| TYPES.map(|t| (n, t)));
+    let asked = asked.flat_map(|(n, t)| opts().into_iter().map(move |opt| (n, t, opt)));
+    for (seed, (owner, qtype, opt)) in (0..).zip(asked) {
+        let packet = packet(owner, qtype, [1, 0], seed % 2 == 0, opt.as_deref());
+        let source = sources()[(seed % 5) as usize];
+        limited.time += Duration::from_millis(seed % 7);
+        let both = limited.both(&packet, source, seed);
+        assert!(both.agree(), "{owner} {qtype} {opt:?}");
+        let mut plain = Vec::new();
+        let path = unlimited.answer_with(&packet, source, &mut draws(seed), &mut plain);
+        let outcome = match &both.full {
+            None => 2,
+            Some(full) if *full == plain => 0,
+            Some(full) => {
+                assert!(is_cut(full), "{owner} {qtype} {opt:?}");
+                1
+            }
+        };
+        seen[usize::from(path == Path::Full)][outcome] += 1;
+    }
+    assert!(
+        seen.as_flattened().iter().all(|count| *count > 100),
+        "{seen:?}"
+    );
+}
+
 /// Labels of generated names: few, so that names meet.
 const LABELS: [&str; 4] = ["a", "b", "*", "www"];
 
@@ -290,6 +377,31 @@ proptest! {
             let opt = opts[opt.index(opts.len())].as_deref();
             let packet = packet(&name(&owner), qtype, [1, 0], seed % 2 == 0, opt);
             let both = both(&mut responder, &packet, resolver(), seed);
+            prop_assert!(both.agree(), "{} {} {:?} {:?}", owner, qtype, both.reply, both.full);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn generated_zones_are_limited_alike(
+        contents in vec((labels(), data()), 0..12),
+        asked in vec((labels(), select(&TYPES[..]), any::<u64>(), any::<Index>()), 100),
+        slip in 0..4_u8,
+    ) {
+        let nodes = [limited_node(2, slip, &[]), limited_node(2, slip, &[])];
+        for node in &nodes {
+            node.publish(generated(&contents));
+        }
+        let mut limited = Limited::of(&nodes[0], &nodes[1]);
+        let opts = opts();
+        for (owner, qtype, seed, opt) in asked {
+            let opt = opts[opt.index(opts.len())].as_deref();
+            let packet = packet(&name(&owner), qtype, [1, 0], seed % 2 == 0, opt);
+            limited.time += Duration::from_millis(seed % 50);
+            let both = limited.both(&packet, sources()[(seed % 5) as usize], seed);
             prop_assert!(both.agree(), "{} {} {:?} {:?}", owner, qtype, both.reply, both.full);
         }
     }

@@ -29,7 +29,7 @@ async fn exchange_udp(server: SocketAddr, packet: &[u8]) -> Message {
     Message::from_vec(&buffer[..received.unwrap().unwrap()]).unwrap()
 }
 
-async fn send_tcp(stream: &mut TcpStream, query: &Message) {
+pub(crate) async fn send_tcp(stream: &mut TcpStream, query: &Message) {
     let packet = query.to_vec().unwrap();
     let len = u16::try_from(packet.len()).unwrap().to_be_bytes();
     stream
@@ -38,7 +38,7 @@ async fn send_tcp(stream: &mut TcpStream, query: &Message) {
         .unwrap();
 }
 
-async fn receive_tcp(stream: &mut TcpStream) -> Message {
+pub(crate) async fn receive_tcp(stream: &mut TcpStream) -> Message {
     let len = timeout(PATIENCE, stream.read_u16()).await.unwrap().unwrap();
     let mut buffer = vec![0; usize::from(len)];
     stream.read_exact(&mut buffer).await.unwrap();
