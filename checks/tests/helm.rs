@@ -19,6 +19,8 @@ const CASES: &[(&str, &[&str])] = &[
             "--set=dns.mode=DaemonSet,dns.hostPort=53,dns.location.region=eu-west-1",
             "--set=dns.service.type=ClusterIP,dns.nodeSelector.edge=yes",
             "--set=dns.probe.allow={10.0.0.0/8}",
+            "--set=dns.rateLimit.answersPerSecond=100",
+            "--set=dns.rateLimit.exempt={192.0.2.0/24,2001:db8::/32}",
         ],
     ),
     (
@@ -57,6 +59,8 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("operator.replicas=many", "want integer"),
     ("dns.probe.allow={10.0.0.0}", "does not match pattern"),
+    ("dns.rateLimit.exempt={10.0.0.0}", "does not match pattern"),
+    ("dns.rateLimit.slip=11", "maximum"),
     ("dns.extraArgs={geo-database}", "does not match pattern"),
     (
         "operator.enabled=false,dns.enabled=false",
