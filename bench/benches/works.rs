@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use criterion::{Criterion, criterion_group, criterion_main};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use watershed_bench::{getting_started, works};
-use watershed_dns::{Config, Node, Path};
+use watershed_dns::{Config, Node, Path, RateLimit};
 use watershed_geo::GeoDatabase;
 use watershed_policy::{Client, Health, Policy, View};
 
@@ -81,12 +81,27 @@ fn decisions(criterion: &mut Criterion) {
 }
 
 fn datagrams(criterion: &mut Criterion) {
-    let node = Node::new(Config::default());
+    answers(criterion, "datagram", RateLimit::default());
+}
+
+/// With a limit that nobody comes to: what counting costs.
+fn counted(criterion: &mut Criterion) {
+    let limit = RateLimit {
+        per_second: 100_000,
+        ..RateLimit::default()
+    };
+    answers(criterion, "datagram with a rate limit", limit);
+}
+
+fn answers(criterion: &mut Criterion, group: &str, rate_limit: RateLimit) {
+    let node = Node::new(Config {
+        rate_limit,
+        ..Config::default()
+    });
     node.publish(works::snapshot(1000, 10).expect("a snapshot"));
     node.set_health(works::health());
-    let source = SocketAddr::from(([127, 0, 0, 1], 40_000));
     let networks = networks();
-    let mut group = criterion.benchmark_group("datagram");
+    let mut group = criterion.benchmark_group(group);
     for (work, name) in works::WORKS {
         let located = matches!(work, "geo" | "tree");
         let packets: Vec<Vec<u8>> = networks
@@ -94,11 +109,12 @@ fn datagrams(criterion: &mut Criterion) {
             .map(|network| works::query(name, located.then_some(*network)))
             .collect::<Result<_, _>>()
             .expect("queries");
-        let mut packets = packets.iter().cycle();
+        let mut packets = packets.iter().zip(&networks).cycle();
         let mut responder = node.udp_responder();
         let mut reply = Vec::with_capacity(1232);
         let mut answer = || {
-            let packet = packets.next().expect("an endless cycle");
+            let (packet, [a, b, c]) = packets.next().expect("an endless cycle");
+            let source = SocketAddr::from(([*a, *b, *c, 1], 40_000));
             let path = responder.answer(packet, source, &mut reply);
             assert_eq!(path, Path::Fast, "{work}");
         };
@@ -108,5 +124,5 @@ fn datagrams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, datagrams);
+criterion_group!(benches, decisions, datagrams, counted);
 criterion_main!(benches);
