@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use smallvec::SmallVec;
-use watershed_policy::Node;
-use watershed_snapshot::Binding;
+use watershed_policy::Node as Target;
+use watershed_snapshot::{Binding, Node};
 
 use super::batch::BATCH;
 use super::datagram::Datagram;
@@ -35,7 +35,9 @@ pub(super) fn read(state: &State, datagrams: &[Datagram<'_>]) {
     }
     let queries = || datagrams.iter().filter_map(|came| came.query.as_ref());
     if state.ahead.names {
-        policies(state, &bindings(state, queries()));
+        let nodes = nodes(state, queries());
+        data(&nodes);
+        policies(state, &bindings(&nodes));
     }
     if state.ahead.locations {
         state.read_locations_ahead(queries().filter_map(ipv4_address));
@@ -52,21 +54,37 @@ fn ipv4_address(query: &PlainQuery<'_>) -> Option<Ipv4Addr> {
     }
 }
 
-/// What is bound at the names.
-fn bindings<'a, 's>(
+/// What is at the names, with the types that are asked for.
+fn nodes<'a, 's>(
     state: &'s State,
     queries: impl Iterator<Item = &'a PlainQuery<'a>>,
-) -> Each<&'s Binding> {
+) -> Each<(&'s Node, u16)> {
     let hashed: Each<_> = queries
         .filter_map(|query| {
             let zone = lookup::zone_for(&state.snapshot, query.name, query.record_type)?;
             Some((zone, zone.hash_of(query.name), query.record_type))
         })
         .collect();
-    let nodes: Each<_> = hashed
+    let nodes = hashed
         .iter()
-        .filter_map(|(zone, hash, record_type)| Some((zone.likely_node(*hash)?, *record_type)))
+        .filter_map(|(zone, hash, record_type)| Some((zone.likely_node(*hash)?, *record_type)));
+    nodes.collect()
+}
+
+/// Static data there.
+fn data(nodes: &[(&Node, u16)]) {
+    let sets: Each<_> = nodes
+        .iter()
+        .filter_map(|(node, record_type)| node.rrset(*record_type))
         .collect();
+    let first: Each<_> = sets.iter().filter_map(|set| set.rdata.first()).collect();
+    for data in first {
+        black_box(data.first());
+    }
+}
+
+/// What is bound there.
+fn bindings<'s>(nodes: &[(&'s Node, u16)]) -> Each<&'s Binding> {
     let bindings = nodes
         .iter()
         .filter_map(|(node, record_type)| node.policy(*record_type));
@@ -85,13 +103,13 @@ fn policies(state: &State, bindings: &[&Binding]) {
     let rules: Each<_> = policies
         .iter()
         .filter_map(|(policy, start, health)| match start {
-            Node::Rule(id) => Some((policy, policy.rule(*id), health)),
-            Node::Endpoint(_) => None,
+            Target::Rule(id) => Some((policy, policy.rule(*id), health)),
+            Target::Endpoint(_) => None,
         })
         .collect();
     for (policy, rule, health) in rules {
         for branch in rule.branches.iter().take(BRANCHES) {
-            if let Node::Endpoint(id) = branch.target {
+            if let Target::Endpoint(id) = branch.target {
                 black_box(policy.endpoint(id).values.as_ptr());
                 black_box(health.is_none_or(|health| health.endpoint(id)));
             }
