@@ -168,8 +168,11 @@ fn account<'q>(state: &State, query: Option<&'q Query>, reply: &Reply<'_>) -> Ac
     let Some(query) = query else {
         return Account::error(reply.rcode);
     };
-    let (name, record_type) = (query.name.as_wire(), query.record_type);
-    let zone = lookup::zone_for(&state.snapshot, name, record_type);
+    let name = query.name.as_wire();
+    let zone = lookup::zone_for(&state.snapshot, name, query.record_type);
+    // A CNAME record answers any type, which makes no other answer of it.
+    let answer = reply.answers.first();
+    let record_type = answer.map_or(query.record_type, |set| set.record_type);
     let answered = Answered {
         rcode: reply.rcode,
         authoritative: reply.authoritative,

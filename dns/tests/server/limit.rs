@@ -208,6 +208,20 @@ fn errors_slip_as_they_are_and_names_that_are_not_there_are_cut() {
 }
 
 #[test]
+fn a_cname_is_one_answer_whatever_type_is_asked() {
+    let node = limited_node(2, 0, &[]);
+    let mut responder = node.udp_responder();
+    responder.set_time(Duration::ZERO);
+    for name in ["chain1.example.com.", "x.wildalias.example.com."] {
+        let answered = (65_280..65_290).filter(|qtype| {
+            let packet = query(name, *qtype).to_vec().unwrap();
+            responder.answer(&packet, resolver(), &mut Vec::new()) != Path::Silent
+        });
+        assert_eq!(answered.count(), 2, "{name}");
+    }
+}
+
+#[test]
 fn packets_that_cannot_be_read_are_limited_too() {
     let node = limited_node(1, 0, &[]);
     let mut responder = node.udp_responder();

@@ -27,8 +27,8 @@ const SECOND: u32 = 1_000_000;
 const AHEAD: u32 = 2 * SECOND;
 
 /// A moment, in microseconds. It wraps around after 71 minutes, so an account
-/// that was idle for just so long may be taken for one with debt: for a second
-/// at most, once.
+/// that was idle for just so long may be taken for one with debt: for two
+/// seconds at most, once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Time(pub(super) u32);
 
