@@ -36,7 +36,7 @@ where
 /// the processor's cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ahead {
-    /// Names, with what is bound there.
+    /// Names, with what lies and is bound there.
     pub(crate) names: bool,
     /// The locations of clients, if any policy looks at them.
     pub(crate) locations: bool,

@@ -57,7 +57,7 @@ impl Peer for SockaddrIn6 {
 pub(super) enum Wait {
     /// Not at all.
     No,
-    /// Until something comes, or the socket is closed to newcomers.
+    /// Until something comes, if only what wakes.
     ForOne,
 }
 
@@ -87,8 +87,7 @@ impl<P: Peer> Receiver<P> {
         }
     }
 
-    /// Takes what has come. When a wait for something ends with the socket,
-    /// that is nothing.
+    /// Takes what has come.
     ///
     /// # Errors
     /// `EAGAIN` when there is nothing and it shall not wait, and others of

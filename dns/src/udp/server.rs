@@ -122,7 +122,7 @@ impl UdpServer {
         self.stop.store(true, Ordering::Release);
         for socket in &self.sockets {
             if let Err(error) = socket::close_to_newcomers(socket) {
-                tracing::error!(%error, "a UDP worker ends only with the next query");
+                tracing::warn!(%error, "a UDP socket may take newcomers until its thread ends");
             }
         }
     }

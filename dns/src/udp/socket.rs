@@ -6,9 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Where a socket goes that shall receive nothing any more.
-const DISCARD: u16 = 9;
-
 /// Binds `count` sockets to one address; the system divides the clients among
 /// them. Port 0 takes a free one.
 ///
@@ -59,22 +56,32 @@ pub(super) fn is_wildcard(address: &SocketAddr) -> bool {
 
 /// Makes a socket receive nothing more, and wakes who waits for something; what
 /// came before can still be read. A connected socket takes datagrams of its
-/// peer only, so it is connected to where nobody sends from. Clients learn at
-/// once that nobody listens. Linux wakes those who wait at a socket that is
-/// shut down, and lets them read what there is.
+/// peer only, so it is connected to one that sends a single empty datagram, to
+/// wake, and is closed. Clients learn at once that nobody listens.
+///
+/// # Errors
+/// When it cannot be connected, as on a machine without loopback. It may
+/// receive more until it is closed, but nobody waits for it.
 pub(super) fn close_to_newcomers(socket: &UdpSocket) -> io::Result<()> {
-    let own = socket.local_addr()?;
-    let peer = match own.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::from(Ipv6Addr::LOCALHOST),
-        bound => bound,
-    };
-    let mut peer = SocketAddr::new(peer, DISCARD);
-    if let (SocketAddr::V6(peer), SocketAddr::V6(own)) = (&mut peer, own) {
-        peer.set_scope_id(own.scope_id());
+    let closed = connect_to_waker(socket);
+    if closed.is_err() {
+        // Says that it is not connected, but wakes.
+        let _ = SockRef::from(socket).shutdown(Shutdown::Read);
     }
-    let closed = socket.connect(peer);
-    // Even then, who waits must wake.
-    let woken = SockRef::from(socket).shutdown(Shutdown::Read);
-    closed.and(woken)
+    closed
+}
+
+fn connect_to_waker(socket: &UdpSocket) -> io::Result<()> {
+    let mut peer = socket.local_addr()?;
+    match peer.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => peer.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => peer.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    peer.set_port(0);
+    let waker = UdpSocket::bind(peer)?;
+    socket.connect(waker.local_addr()?)?;
+    // Where it listens is one address now.
+    waker.send_to(&[], socket.local_addr()?)?;
+    Ok(())
 }

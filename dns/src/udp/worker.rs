@@ -19,7 +19,7 @@ pub(super) struct Worker {
     /// Whether the socket receives for several addresses.
     pub(super) several: bool,
     pub(super) responder: UdpResponder,
-    /// Set when the worker shall stop, before its socket wakes it.
+    /// Set when the worker shall stop, before something comes to wake it.
     pub(super) stop: Arc<AtomicBool>,
 }
 

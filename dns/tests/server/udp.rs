@@ -227,13 +227,15 @@ async fn what_had_come_before_the_end_is_answered() {
 #[tokio::test]
 async fn a_dropped_listener_ends_its_workers() {
     let node = workers(2);
-    let listener = listen(&node, "127.0.0.1:0").await;
-    let address = listener.local_addr();
-    drop(listener);
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while UdpSocket::bind(address).is_err() {
-        assert!(std::time::Instant::now() < deadline, "{address} is in use");
-        tokio::task::yield_now().await;
+    for at in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        let listener = listen(&node, at).await;
+        let address = listener.local_addr();
+        drop(listener);
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while UdpSocket::bind(address).is_err() {
+            assert!(std::time::Instant::now() < deadline, "{address} is in use");
+            tokio::task::yield_now().await;
+        }
     }
 }
 
