@@ -64,9 +64,8 @@ impl fmt::Display for ResourceKind {
 ///
 /// [`ResourceKind::ZoneRecords`] has the name of its `HostedZone`.
 ///
-/// The order is that of kind, namespace and name. A node has a hundred
-/// thousand of these in several places, so clones share one text; where it
-/// lies in something larger, as in a [`ResourceSet`](crate::ResourceSet), it
+/// The order is that of kind, namespace and name. Clones share one text; where
+/// it lies in something larger, as in a [`ResourceSet`](crate::ResourceSet), it
 /// is borrowed as `ResourceName<&str>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResourceName<T = Arc<str>> {

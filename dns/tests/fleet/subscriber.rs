@@ -261,18 +261,15 @@ fn all_resources_at_fault_are_named_at_once() {
 }
 
 #[test]
-fn resources_that_do_not_fit_are_named() {
-    let mut node = connected();
-    let mut resources = edition(1);
-    // The same name and type as `www`, by another object.
-    let (_, rival) = address("www", 99);
-    resources.push((record("rival"), rival));
-    let to = encoded(&resources);
-    let NodeMessage::Nack(nack) = stage(&mut node, held(1, 1, &to), &to) else {
-        panic!("a name was taken twice");
-    };
-    assert_eq!(nack.reason, NackReason::Resource);
-    assert!(!nack.faults.is_empty());
+fn of_resources_that_do_not_fit_the_later_by_name_is_named() {
+    for number in 0..10 {
+        let mut resources = edition(1);
+        // The same name and type as `www`, by another object.
+        let (_, rival) = address("www", 99);
+        resources.push((record(&format!("rival-{number}")), rival));
+        let found = faulty(&mut connected(), None, &encoded(&resources));
+        assert_eq!(found, ["RecordSet/shop/www"]);
+    }
 }
 
 #[test]
